@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef _URCU_KVFREE_H
+#define _URCU_KVFREE_H
+
+/*
+ * urcu/kvfree.h - free memory after an RCU grace period, from any context
+ *
+ * Include a liburcu flavor first, with its API map, then this header:
+ *
+ *	#include <urcu.h>		// or urcu-qsbr.h, urcu-bp.h, or
+ *	#include <urcu/kvfree.h>	// #define URCU_API_MAP + urcu/urcu-mb.h
+ *
+ *	struct node {
+ *		int value;
+ *		struct rcu_head head;
+ *	};
+ *
+ *	old = rcu_xchg_pointer(&shared, new_node);
+ *	urcu_kvfree_rcu(old, head);
+ *
+ * Unlink first, then call: an object handed to this library must already be
+ * out of reach of new readers.
+ *
+ * The short names that concern a flavor exist when URCU_API_MAP is defined
+ * and mean "the flavor included last". Each has a twin that ends in _flavor
+ * and takes the flavor as its first argument, for files that serve several:
+ *
+ *	urcu_kvfree_rcu_flavor(&urcu_qsbr_flavor, old, head);
+ *
+ * Contexts. "Raw" calls may be made from anywhere: under a spinlock, from a
+ * SCHED_FIFO thread, from a signal handler (whatever it interrupted), inside
+ * an allocator, in a read-side critical section, in an RCU callback. They
+ * never allocate, free, block, or wait for a lock, and they keep errno. All
+ * other calls need a "clean" context: no spinlock held, not in a signal
+ * handler. The raw guarantee holds once urcu_kvfree_init() has returned;
+ * without it, the first call of the process starts the library and must be
+ * made from a clean context.
+ *
+ * Idea and names: Linux kvfree_rcu() (commit 56292e8609e3 and later),
+ * liburcu's call_rcu() and defer_rcu().
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rcu_head;
+struct rcu_flavor_struct;
+
+/* liburcu's flavors, so that one file can name several of them. */
+extern const struct rcu_flavor_struct urcu_memb_flavor;
+extern const struct rcu_flavor_struct urcu_mb_flavor;
+extern const struct rcu_flavor_struct urcu_qsbr_flavor;
+extern const struct rcu_flavor_struct urcu_bp_flavor;
+
+#define URCU_KVFREE_VERSION_MAJOR	0
+#define URCU_KVFREE_VERSION_MINOR	1
+#define URCU_KVFREE_VERSION_PATCH	0
+
+/* A struct rcu_head may lie at most this far (exclusive) into its object. */
+#define URCU_KVFREE_MAX_OFFSET		4096
+
+/* ------------------------------------------------------------------ */
+/* Start and stop                                                     */
+
+/*
+ * struct urcu_kvfree_attr - settings of urcu_kvfree_init(), opaque
+ *
+ * Create one, set it, pass it to urcu_kvfree_init(), destroy it: the library
+ * keeps no reference. Each setter returns 0, or -1 with errno EINVAL and the
+ * attribute unchanged. An environment variable of the same name
+ * (URCU_KVFREE_MIN_CACHED_PAGES for min_cached_pages, and so on) wins over
+ * the attribute. Thread safety: an attribute belongs to one thread at a time.
+ */
+struct urcu_kvfree_attr;
+
+/* Returns NULL with errno ENOMEM when there is no memory. */
+struct urcu_kvfree_attr *urcu_kvfree_attr_create(void);
+/* NULL is a no-op. */
+void urcu_kvfree_attr_destroy(struct urcu_kvfree_attr *attr);
+
+/*
+ * Least number of empty pages a refill gives to a thread, 0 to 1024, default
+ * 5. 0 disables the cache and its refill: raw calls then go through the
+ * emergency list.
+ */
+int urcu_kvfree_attr_set_min_cached_pages(struct urcu_kvfree_attr *attr,
+		unsigned int pages);
+/*
+ * How long a refill waits after the allocator failed or memory was short,
+ * milliseconds, default 5000. Values over 100000 are taken as 100000.
+ */
+int urcu_kvfree_attr_set_refill_backoff_msec(struct urcu_kvfree_attr *attr,
+		unsigned int msec);
+/* Longest an object waits before its batch begins, milliseconds, 1 to 60000,
+ * default 100. */
+int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
+		unsigned int msec);
+/* How many full pages start a batch at once, 1 to 65536, default 8. */
+int urcu_kvfree_attr_set_kick_pages(struct urcu_kvfree_attr *attr,
+		unsigned int pages);
+/* Worker threads, 1 to 64, default the lesser of 4 and the CPUs online. */
+int urcu_kvfree_attr_set_workers(struct urcu_kvfree_attr *attr,
+		unsigned int workers);
+/*
+ * urcu_kvmalloc() takes requests of this many bytes and more straight from
+ * the system, 4096 to SIZE_MAX / 2, default 131072.
+ */
+int urcu_kvfree_attr_set_large_threshold(struct urcu_kvfree_attr *attr,
+		size_t bytes);
+
+/* Values of urcu_kvfree_attr_set_debug(). */
+enum urcu_kvfree_debug {
+	URCU_KVFREE_DEBUG_OFF = 0,	/* default */
+	URCU_KVFREE_DEBUG_ON = 1,	/* find objects that are queued twice */
+	URCU_KVFREE_DEBUG_STRICT = 2,	/* and free early, poisoned */
+};
+int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
+		enum urcu_kvfree_debug debug);
+
+/*
+ * urcu_kvfree_init() - start the library's threads
+ *
+ * Starts one timer thread and the workers, all signals blocked, scheduled
+ * SCHED_OTHER. From then on the raw calls keep their guarantee in every
+ * thread and every state. One start serves all flavors. Optional but
+ * recommended: at the start of a daemon, after daemon(), and in the child of
+ * a fork() that goes on to use the library.
+ *
+ * @attr: settings, or NULL for the defaults. Not kept.
+ *
+ * Returns 0, also when the library runs already (@attr is then ignored), or
+ * -1 with errno: EINVAL for a bad attribute, EAGAIN, EMFILE, ENFILE, ENOMEM or
+ * EPERM as the failing system call left it. After a failure nothing is left
+ * running, and what was queued before waits for a later start.
+ *
+ * Context: clean. Thread-safe. Signals: no. Fork: see urcu_kvfree_before_fork().
+ */
+int urcu_kvfree_init(const struct urcu_kvfree_attr *attr);
+
+/*
+ * urcu_kvfree_exit() - free everything that is queued and stop
+ *
+ * Waits for a grace period on each flavor in use, frees all that was queued,
+ * joins the library's threads and gives back its memory and descriptors.
+ * No other thread may be inside a call of this library. A second call is a
+ * no-op, and urcu_kvfree_init() may follow. Objects queued after it wait for
+ * the next start.
+ *
+ * Context: clean, outside read-side critical sections and free functions.
+ * An online QSBR caller is taken offline while it waits.
+ */
+void urcu_kvfree_exit(void);
+
+/* ------------------------------------------------------------------ */
+/* Deferring a free                                                   */
+
+/*
+ * urcu_kvfree_rcu_offset_flavor() - the function under urcu_kvfree_rcu()
+ *
+ * Queues @ptr; it is freed after a grace period of @flavor. The struct
+ * rcu_head at @ptr + @offset (less than URCU_KVFREE_MAX_OFFSET) belongs to
+ * the library from the call on. For callers that cannot use the macro, such
+ * as bindings to other languages.
+ *
+ * @flavor: a flavor of liburcu. @ptr: from malloc(), calloc(), realloc(),
+ * posix_memalign(), aligned_alloc() or urcu_kvmalloc() and its kin; ownership
+ * passes to the library; NULL is a no-op.
+ *
+ * Context: raw. Thread-safe, async-signal-safe, keeps errno. Cannot fail.
+ */
+void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
+		void *ptr, size_t offset);
+
+/*
+ * urcu_kvfree_rcu_mightsleep_flavor() - free an object without an rcu_head
+ *
+ * As urcu_kvfree_rcu(), for objects with no room for a struct rcu_head. May
+ * allocate a page of pointers; when there is no memory for one it waits for a
+ * grace period and frees @ptr itself. Frees a little of what this thread
+ * queued earlier and whose grace period is over, which keeps the allocator's
+ * caches hot.
+ *
+ * Context: clean, outside read-side critical sections. Thread-safe.
+ * Aborts with a message when it would have to wait inside a read-side section.
+ */
+void urcu_kvfree_rcu_mightsleep_flavor(const struct rcu_flavor_struct *flavor,
+		void *ptr);
+
+/*
+ * urcu_kvfree_rcu_try_flavor() - the same, never blocking
+ *
+ * Returns true when @ptr was queued (or is NULL), false when there is no room
+ * at this moment; then nothing happened and @ptr is still the caller's.
+ *
+ * Context: raw. Thread-safe, async-signal-safe, keeps errno.
+ */
+bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
+		void *ptr);
+
+/*
+ * urcu_kvfree_rcu_barrier_flavor() - wait until all that was queued is freed
+ *
+ * When it returns, every object queued with @flavor before the call, by any
+ * thread, is freed. Also what to call where rcu_barrier() used to cover the
+ * frees: before a module that owns a channel is unloaded, before a leak check.
+ * Does its own work where it can, without waiting for a timer.
+ *
+ * Returns 0, or -1 with errno EDEADLK when called from a channel's free
+ * function, where it cannot work. Aborts with a message inside a read-side
+ * critical section.
+ *
+ * Context: clean. Thread-safe. An online QSBR caller is taken offline while
+ * it waits. Idea: rcu_barrier(), kvfree_rcu_barrier().
+ */
+int urcu_kvfree_rcu_barrier_flavor(const struct rcu_flavor_struct *flavor);
+
+/*
+ * urcu_kvfree_rcu_reclaim_flavor() - free some of one's own ripe objects
+ *
+ * Frees at most @max objects that this thread queued and whose grace period
+ * is over. Meant for event loops of threads that otherwise make raw calls
+ * alone. Returns how many were freed. Never waits for a grace period.
+ *
+ * Context: clean; allowed in read-side critical sections.
+ */
+size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor,
+		size_t max);
+
+/* ------------------------------------------------------------------ */
+/* Threads                                                            */
+
+/*
+ * urcu_kvfree_register_thread_flavor() - make this thread's record now
+ *
+ * Optional: a thread's first clean call does the same. With it, the first raw
+ * call finds a record and a page. Returns 0, or -1 with errno ENOMEM.
+ *
+ * urcu_kvfree_unregister_thread_flavor() gives the record back; what it holds
+ * is freed after its grace period. A thread's exit does the same.
+ *
+ * Context: clean. Registration with liburcu is a separate matter: this
+ * library needs none.
+ */
+int urcu_kvfree_register_thread_flavor(const struct rcu_flavor_struct *flavor);
+void urcu_kvfree_unregister_thread_flavor(
+		const struct rcu_flavor_struct *flavor);
+
+/* ------------------------------------------------------------------ */
+/* The kv allocator                                                   */
+
+/*
+ * urcu_kvmalloc() - allocate; small from malloc(), large from the system
+ *
+ * Requests of large_threshold bytes and more come from one reserved range of
+ * addresses, page-aligned, and go back to the system as soon as they are
+ * freed. Smaller ones come from malloc(), after one of this thread's ripe
+ * objects (if any) was freed. All of it can be passed to urcu_kvfree() and to
+ * every deferring call; free() takes the small ones alone.
+ *
+ * urcu_kvzalloc() and urcu_kvcalloc() return zeroed memory; urcu_kvcalloc()
+ * checks @nmemb * @size for overflow. urcu_kvrealloc() keeps the contents up
+ * to the lesser size and accepts memory from malloc() as well; on failure
+ * @ptr is untouched.
+ *
+ * Return: the memory, or NULL with errno ENOMEM. A size of 0 is as malloc(0).
+ *
+ * urcu_kvfree() frees at once, without a grace period; NULL is a no-op.
+ *
+ * Context: clean; allowed in read-side critical sections. Thread-safe.
+ * Idea: kvmalloc() and is_vmalloc_addr() of Linux.
+ */
+#if defined(__GNUC__)
+# define URCU_KVFREE_ALLOC_ATTR(...) __attribute__((malloc, alloc_size(__VA_ARGS__)))
+#else
+# define URCU_KVFREE_ALLOC_ATTR(...)
+#endif
+void *urcu_kvmalloc(size_t size) URCU_KVFREE_ALLOC_ATTR(1);
+void *urcu_kvzalloc(size_t size) URCU_KVFREE_ALLOC_ATTR(1);
+void *urcu_kvcalloc(size_t nmemb, size_t size) URCU_KVFREE_ALLOC_ATTR(1, 2);
+void *urcu_kvrealloc(void *ptr, size_t size);
+void urcu_kvfree(void *ptr);
+
+/* ------------------------------------------------------------------ */
+/* Channels                                                           */
+
+/*
+ * struct urcu_kvfree_channel - objects with their own free function, opaque
+ *
+ * urcu_kvfree_channel_create() makes a channel. @free_bulk is called from
+ * the library's workers, and from threads inside barrier, shrink and exit,
+ * with 1 to 512 pointers whose grace period is over, possibly from several
+ * threads at once; it owns them from then on. It runs in a clean context
+ * outside read-side sections and may call everything but the library's
+ * barrier, exit and channel_destroy.
+ *
+ * @name: for messages, copied (31 bytes are kept). @priv: passed through.
+ *
+ * Returns the channel, or NULL with errno: EINVAL without @free_bulk, ENOSPC
+ * when URCU_KVFREE_MAX_CHANNELS exist, ENOMEM.
+ *
+ * urcu_kvfree_channel_destroy() waits until everything queued on the channel
+ * is freed and no call of its free function runs, then releases it. Nobody may
+ * queue on it any more. Returns 0, or -1 with errno EDEADLK when called from
+ * a channel's free function. NULL is a no-op.
+ *
+ * Context: clean, destroy outside read-side sections. Thread-safe.
+ * Idea: the kmem_cache objects of kvfree_rcu().
+ */
+struct urcu_kvfree_channel;
+#define URCU_KVFREE_MAX_CHANNELS	14
+
+struct urcu_kvfree_channel *urcu_kvfree_channel_create(const char *name,
+		void (*free_bulk)(size_t nr, void **ptrs, void *priv),
+		void *priv);
+int urcu_kvfree_channel_destroy(struct urcu_kvfree_channel *channel);
+
+/*
+ * urcu_kvfree_rcu_channel_offset_flavor() - the function under
+ * urcu_kvfree_rcu_channel(). As urcu_kvfree_rcu_offset_flavor(), and @ptr goes to
+ * the free function of @channel.
+ *
+ * Context: raw.
+ */
+void urcu_kvfree_rcu_channel_offset_flavor(
+		const struct rcu_flavor_struct *flavor, void *ptr,
+		size_t offset, struct urcu_kvfree_channel *channel);
+
+/* ------------------------------------------------------------------ */
+/* fork()                                                             */
+
+/*
+ * urcu_kvfree_before_fork() and its pair - carry the queue over a fork()
+ *
+ * Call before_fork before fork(), after_fork_parent in the parent and
+ * after_fork_child in the child, beside liburcu's call_rcu_before_fork() family
+ * (this library's before_fork first, its after_fork calls last). Everything queued
+ * is then freed in both processes, each its own copy. after_fork_child starts
+ * the threads again; it returns 0, or -1 with errno when that failed, and then
+ * the next clean call tries again.
+ *
+ * Without these calls, fork() is safe too: the child starts anew, and what
+ * was pending in the parent is never freed in the child. Raw calls in such a child
+ * go to the emergency list until its first clean call.
+ *
+ * As liburcu's own fork rule says, reader threads registered with a flavor other
+ * than bp must unregister before the fork if the child is to wait for grace
+ * periods.
+ *
+ * Context: clean, outside read-side sections. Not in a free function.
+ */
+void urcu_kvfree_before_fork(void);
+void urcu_kvfree_after_fork_parent(void);
+int urcu_kvfree_after_fork_child(void);
+
+/* ------------------------------------------------------------------ */
+/* Memory pressure                                                    */
+
+/*
+ * urcu_kvfree_shrink_count() - bytes that urcu_kvfree_shrink() could give back
+ * now: cached pages, and the pages that queued objects occupy.
+ *
+ * urcu_kvfree_shrink() - begin a grace period for all that is queued, free it
+ * and what was ripe, drop all cached pages, and hold refills for the back-off
+ * time. Returns the number of objects and cached pages that were freed.
+ *
+ * Context: clean; shrink outside read-side sections.
+ * Idea: the kernel's shrinker pair (commits d0bfa8b3c411, 9154244c1ab6).
+ */
+size_t urcu_kvfree_shrink_count(void);
+size_t urcu_kvfree_shrink(void);
+
+/* ------------------------------------------------------------------ */
+/* Counters                                                           */
+
+/*
+ * struct urcu_kvfree_stats - counters since the start of the process
+ *
+ * Members are only ever added at the end; sizeof tells the caller's version.
+ */
+struct urcu_kvfree_stats {
+	uint64_t queued;	/* objects accepted */
+	uint64_t freed;		/* objects freed, by whomever */
+	uint64_t pending;	/* queued - freed */
+	uint64_t emergency;	/* of queued: went to the emergency list */
+	uint64_t inline_freed;	/* of freed: by _mightsleep's last resort */
+	uint64_t owner_freed;	/* of freed: by the thread that queued them */
+	uint64_t leaked;	/* kept on purpose: double frees, failed checks */
+	uint64_t pages;		/* bulk pages that exist */
+	uint64_t cached_pages;	/* of pages: empty, in a thread's cache */
+	uint64_t pages_allocated; /* bulk pages ever allocated */
+	uint64_t refills;	/* refill work that ran */
+	uint64_t refill_failures; /* of refills: the allocator failed */
+	uint64_t drains;	/* batches collected */
+	uint64_t kicks;		/* drains asked for before their time */
+	uint64_t grace_periods;	/* waited for */
+	uint64_t threads;	/* thread records in use */
+	uint64_t large_bytes;	/* urcu_kvmalloc() memory outside malloc() */
+};
+
+/*
+ * urcu_kvfree_get_stats_flavor() - read the counters
+ *
+ * @flavor: whose, or NULL for the sum over all flavors. @size:
+ * sizeof(struct urcu_kvfree_stats) as the caller knows it; members beyond it
+ * are not written, members that the library does not know are zeroed.
+ * Exact while nobody queues; otherwise each counter is a moment's value.
+ *
+ * Returns 0, or -1 with errno EINVAL for a NULL @stats or a @size of 0.
+ * Context: clean; allowed in read-side sections.
+ */
+int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
+		struct urcu_kvfree_stats *stats, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* ------------------------------------------------------------------ */
+/* Macros                                                             */
+
+/*
+ * The offset of @field in what @ptr points to, checked at compile time: it is
+ * a struct rcu_head, and less than URCU_KVFREE_MAX_OFFSET bytes away.
+ * Does not evaluate @ptr.
+ */
+#define _urcu_kvfree_offset(ptr, field)					\
+	(__builtin_offsetof(__typeof__(*(ptr)), field) +		\
+	 0 * sizeof(char[__builtin_offsetof(__typeof__(*(ptr)), field) < \
+			URCU_KVFREE_MAX_OFFSET ? 1 : -1]) +		\
+	 0 * sizeof(&(ptr)->field == (struct rcu_head *) 0))
+
+#define _urcu_kvfree_rcu_2(flavor, ptr)					\
+	urcu_kvfree_rcu_mightsleep_flavor(flavor, (void *) (ptr))
+#define _urcu_kvfree_rcu_3(flavor, ptr, field)				\
+	urcu_kvfree_rcu_offset_flavor(flavor, (void *) (ptr),		\
+			_urcu_kvfree_offset(ptr, field))
+#define _urcu_kvfree_select(_1, _2, _3, name, ...)	name
+
+/*
+ * urcu_kvfree_rcu_flavor(flavor, ptr, field) - raw: free @ptr after a grace
+ * period. @field is its struct rcu_head member; nested designators such as
+ * node.head work. Evaluates @ptr once.
+ *
+ * urcu_kvfree_rcu_flavor(flavor, ptr) - clean: urcu_kvfree_rcu_mightsleep().
+ */
+#define urcu_kvfree_rcu_flavor(...)					\
+	_urcu_kvfree_select(__VA_ARGS__, _urcu_kvfree_rcu_3,		\
+			_urcu_kvfree_rcu_2, _unused)(__VA_ARGS__)
+
+/* urcu_kvfree_rcu_channel_flavor(flavor, ptr, field, channel) - raw. */
+#define urcu_kvfree_rcu_channel_flavor(flavor, ptr, field, channel)	\
+	urcu_kvfree_rcu_channel_offset_flavor(flavor, (void *) (ptr),	\
+			_urcu_kvfree_offset(ptr, field), channel)
+
+#ifdef URCU_API_MAP
+
+#define urcu_kvfree_rcu(...)						\
+	urcu_kvfree_rcu_flavor(&rcu_flavor, __VA_ARGS__)
+#define urcu_kvfree_rcu_channel(ptr, field, channel)			\
+	urcu_kvfree_rcu_channel_flavor(&rcu_flavor, ptr, field, channel)
+
+static inline void urcu_kvfree_rcu_mightsleep(void *ptr)
+{
+	urcu_kvfree_rcu_mightsleep_flavor(&rcu_flavor, ptr);
+}
+
+static inline bool urcu_kvfree_rcu_try(void *ptr)
+{
+	return urcu_kvfree_rcu_try_flavor(&rcu_flavor, ptr);
+}
+
+static inline int urcu_kvfree_rcu_barrier(void)
+{
+	return urcu_kvfree_rcu_barrier_flavor(&rcu_flavor);
+}
+
+static inline size_t urcu_kvfree_rcu_reclaim(size_t max)
+{
+	return urcu_kvfree_rcu_reclaim_flavor(&rcu_flavor, max);
+}
+
+static inline int urcu_kvfree_register_thread(void)
+{
+	return urcu_kvfree_register_thread_flavor(&rcu_flavor);
+}
+
+static inline void urcu_kvfree_unregister_thread(void)
+{
+	urcu_kvfree_unregister_thread_flavor(&rcu_flavor);
+}
+
+static inline int urcu_kvfree_get_stats(struct urcu_kvfree_stats *stats,
+		size_t size)
+{
+	return urcu_kvfree_get_stats_flavor(&rcu_flavor, stats, size);
+}
+
+#endif /* URCU_API_MAP */
+
+#endif /* _URCU_KVFREE_H */
