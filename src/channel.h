@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef KVFREE_CHANNEL_H
+#define KVFREE_CHANNEL_H
+
+/*
+ * channel.h - how the objects of a page are freed
+ *
+ * Channel 0 is malloc's family, channel 1 large memory of urcu_kvmalloc(), the
+ * others are made by the program.
+ *
+ * Locking discipline: channels.lock guards which entries are in use. A channel
+ * in use is read without it: its fields do not change between create and
+ * destroy, and destroy waits until nothing is queued on it.
+ */
+
+#include <pthread.h>
+
+#include "common.h"
+
+#define KVFREE_CHANNEL_NAME	32
+
+struct urcu_kvfree_channel {
+	void (*free_bulk)(size_t nr, void **ptrs, void *priv);
+	void *priv;
+	unsigned int number;
+	bool used;			/* under channels.lock */
+	char name[KVFREE_CHANNEL_NAME];
+};
+
+struct kvfree_channels {
+	pthread_mutex_t lock;
+	struct urcu_kvfree_channel user[URCU_KVFREE_MAX_CHANNELS];
+};
+
+/* Free @nr objects, at least one, of one channel. Clean context. */
+void kvfree_channel_free(unsigned int channel, size_t nr, void **ptrs);
+
+#endif /* KVFREE_CHANNEL_H */

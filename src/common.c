@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+
+/*
+ * common.c - messages
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common.h"
+
+static void vsay(const char *fmt, va_list args)
+{
+	char line[512];
+	int n, used;
+
+	used = snprintf(line, sizeof(line), "liburcu-kvfree: ");
+	n = vsnprintf(line + used, sizeof(line) - used - 1, fmt, args);
+	if (n < 0)
+		n = 0;
+	used += n;
+	if (used > (int) sizeof(line) - 2)
+		used = sizeof(line) - 2;
+	line[used++] = '\n';
+	/* One write, so that lines of several threads do not mix. */
+	while (write(STDERR_FILENO, line, used) < 0 && errno == EINTR)
+		;
+}
+
+void kvfree_warn(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsay(fmt, args);
+	va_end(args);
+}
+
+void kvfree_die(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsay(fmt, args);
+	va_end(args);
+	abort();
+}
+
+#ifdef KVFREE_CHECK
+void (*kvfree_check_hook)(enum kvfree_hook_place place);
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+
+/*
+ * conf.c - settings: defaults, attributes, environment
+ *
+ * One table says everything about a setting: its name, its range, where it
+ * lies. The setters and the environment both go through it.
+ */
+
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf.h"
+
+#define ENV_PREFIX	"URCU_KVFREE_"
+
+#define ATTR_MAGIC	0x6b766672u
+
+struct urcu_kvfree_attr {
+	unsigned int magic;	/* ATTR_MAGIC from create to destroy */
+	struct kvfree_conf conf;
+};
+
+struct setting {
+	const char *env;	/* name after ENV_PREFIX */
+	size_t offset;		/* of an unsigned int (or size_t) in kvfree_conf */
+	bool is_size;
+	size_t min, max;
+	bool clamp;		/* values over max are taken as max */
+};
+
+enum setting_id {
+	MIN_CACHED_PAGES, REFILL_BACKOFF_MSEC, DRAIN_MSEC, KICK_PAGES, WORKERS,
+	LARGE_THRESHOLD, DEBUG, NR_SETTINGS,
+};
+
+static const struct setting settings[NR_SETTINGS] = {
+	[MIN_CACHED_PAGES] = { "MIN_CACHED_PAGES",
+		offsetof(struct kvfree_conf, min_cached_pages), false,
+		0, 1024, false },
+	[REFILL_BACKOFF_MSEC] = { "REFILL_BACKOFF_MSEC",
+		offsetof(struct kvfree_conf, refill_backoff_msec), false,
+		0, 100000, true },
+	[DRAIN_MSEC] = { "DRAIN_MSEC",
+		offsetof(struct kvfree_conf, drain_msec), false,
+		1, 60000, false },
+	[KICK_PAGES] = { "KICK_PAGES",
+		offsetof(struct kvfree_conf, kick_pages), false,
+		1, 65536, false },
+	[WORKERS] = { "WORKERS",
+		offsetof(struct kvfree_conf, workers), false, 1, 64, false },
+	[LARGE_THRESHOLD] = { "LARGE_THRESHOLD",
+		offsetof(struct kvfree_conf, large_threshold), true,
+		4096, SIZE_MAX / 2, false },
+	[DEBUG] = { "DEBUG",
+		offsetof(struct kvfree_conf, debug), false,
+		URCU_KVFREE_DEBUG_OFF, URCU_KVFREE_DEBUG_STRICT, false },
+};
+
+static int conf_set(struct kvfree_conf *conf, enum setting_id id, size_t value)
+{
+	const struct setting *s = &settings[id];
+	char *field = (char *) conf + s->offset;
+
+	if (value > s->max && s->clamp)
+		value = s->max;
+	if (value < s->min || value > s->max) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (s->is_size)
+		*(size_t *) field = value;
+	else
+		*(unsigned int *) field = (unsigned int) value;
+	return 0;
+}
+
+static void conf_defaults(struct kvfree_conf *conf)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	conf->min_cached_pages = 5;
+	conf->refill_backoff_msec = 5000;
+	conf->drain_msec = 100;
+	conf->kick_pages = 8;
+	conf->workers = cpus < 1 ? 1 : cpus > 4 ? 4 : (unsigned int) cpus;
+	conf->debug = URCU_KVFREE_DEBUG_OFF;
+	conf->large_threshold = 131072;
+}
+
+/* A decimal number and nothing else; "strict" too, for the debug setting. */
+static int parse_value(enum setting_id id, const char *text, size_t *value)
+{
+	unsigned long long n;
+	char *end;
+
+	if (id == DEBUG && !strcmp(text, "strict")) {
+		*value = URCU_KVFREE_DEBUG_STRICT;
+		return 0;
+	}
+	if (text[0] < '0' || text[0] > '9')
+		return -1;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno || *end || n > SIZE_MAX)
+		return -1;
+	*value = (size_t) n;
+	return 0;
+}
+
+static void conf_environment(struct kvfree_conf *conf)
+{
+	static unsigned int reported;	/* atomic; a bit per setting */
+	char name[64];
+	unsigned int id;
+
+	for (id = 0; id < NR_SETTINGS; id++) {
+		const char *text;
+		size_t value;
+
+		strcpy(name, ENV_PREFIX);
+		strcat(name, settings[id].env);
+		text = getenv(name);
+		if (!text)
+			continue;
+		if (parse_value(id, text, &value) == 0 &&
+		    conf_set(conf, id, value) == 0)
+			continue;
+		/* Relaxed: the bit orders nothing but its own message. */
+		if (__atomic_fetch_or(&reported, 1U << id, __ATOMIC_RELAXED) &
+		    (1U << id))
+			continue;
+		kvfree_warn("%s=%s is not a number from %zu to %zu; ignored",
+			name, text, settings[id].min, settings[id].max);
+	}
+}
+
+int kvfree_conf_resolve(struct kvfree_conf *conf,
+		const struct urcu_kvfree_attr *attr)
+{
+	if (attr && attr->magic != ATTR_MAGIC) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (attr)
+		*conf = attr->conf;
+	else
+		conf_defaults(conf);
+	conf_environment(conf);
+	return 0;
+}
+
+struct urcu_kvfree_attr *urcu_kvfree_attr_create(void)
+{
+	struct urcu_kvfree_attr *attr = calloc(1, sizeof(*attr));
+
+	if (!attr)
+		return NULL;
+	attr->magic = ATTR_MAGIC;
+	conf_defaults(&attr->conf);
+	return attr;
+}
+
+void urcu_kvfree_attr_destroy(struct urcu_kvfree_attr *attr)
+{
+	if (attr)
+		attr->magic = 0;
+	free(attr);
+}
+
+static int attr_set(struct urcu_kvfree_attr *attr, enum setting_id id,
+		size_t value)
+{
+	if (!attr || attr->magic != ATTR_MAGIC) {
+		errno = EINVAL;
+		return -1;
+	}
+	return conf_set(&attr->conf, id, value);
+}
+
+int urcu_kvfree_attr_set_min_cached_pages(struct urcu_kvfree_attr *attr,
+		unsigned int pages)
+{
+	return attr_set(attr, MIN_CACHED_PAGES, pages);
+}
+
+int urcu_kvfree_attr_set_refill_backoff_msec(struct urcu_kvfree_attr *attr,
+		unsigned int msec)
+{
+	return attr_set(attr, REFILL_BACKOFF_MSEC, msec);
+}
+
+int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
+		unsigned int msec)
+{
+	return attr_set(attr, DRAIN_MSEC, msec);
+}
+
+int urcu_kvfree_attr_set_kick_pages(struct urcu_kvfree_attr *attr,
+		unsigned int pages)
+{
+	return attr_set(attr, KICK_PAGES, pages);
+}
+
+int urcu_kvfree_attr_set_workers(struct urcu_kvfree_attr *attr,
+		unsigned int workers)
+{
+	return attr_set(attr, WORKERS, workers);
+}
+
+int urcu_kvfree_attr_set_large_threshold(struct urcu_kvfree_attr *attr,
+		size_t bytes)
+{
+	return attr_set(attr, LARGE_THRESHOLD, bytes);
+}
+
+int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
+		enum urcu_kvfree_debug debug)
+{
+	return attr_set(attr, DEBUG, (size_t) debug);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef KVFREE_CONF_H
+#define KVFREE_CONF_H
+
+/*
+ * conf.h - settings: defaults, attributes, environment
+ */
+
+#include "common.h"
+
+struct kvfree_conf {
+	unsigned int min_cached_pages;
+	unsigned int refill_backoff_msec;
+	unsigned int drain_msec;
+	unsigned int kick_pages;
+	unsigned int workers;
+	unsigned int debug;		/* enum urcu_kvfree_debug */
+	size_t large_threshold;
+};
+
+/*
+ * What a start uses: @attr's settings or the defaults, with the environment
+ * on top. A bad environment value is reported once per process and ignored. Returns -1 with errno EINVAL for
+ * an @attr that urcu_kvfree_attr_create() did not make.
+ */
+int kvfree_conf_resolve(struct kvfree_conf *conf,
+		const struct urcu_kvfree_attr *attr);
+
+#endif /* KVFREE_CONF_H */

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+
+/*
+ * fork.c - the library across fork()
+ *
+ * Two ways. Without hooks, a pthread_atfork child handler makes the child's
+ * library new: no threads, empty lists, unlocked locks. It takes no lock and
+ * calls nothing that does, since other threads of the parent may have held any
+ * lock at the moment of the fork. What was pending is the parent's
+ * to free.
+ *
+ * With hooks, before_fork brings everything to rest in lock order
+ * (runtime.h): no start, no batch, no reaping, no object in an owner's hands,
+ * no record locked by anybody else. Then parent and child both have a whole
+ * queue, and each frees its copy.
+ *
+ * before_fork takes all record locks at the same time, which nothing else
+ * does: it is alone in it, under start_lock. Raw calls of other threads find the locks
+ * held and use the emergency list.
+ */
+
+#include <string.h>
+
+#include "reclaim.h"
+#include "runtime.h"
+#include "thread.h"
+
+static const struct timespec nap = { .tv_sec = 0, .tv_nsec = 50000 };
+
+/* Whether the hooks brought things to rest; written under start_lock. */
+static bool resting(void)
+{
+	return kvfree_runtime.forking;
+}
+
+/* Lock @thread at a moment when its owner holds no ripe object. */
+static void lock_at_rest(struct kvfree_thread *thread)
+{
+	for (;;) {
+		kvfree_thread_lock(thread);
+		/* Acquire: pairs with kvfree_thread_freed(). */
+		if (__atomic_load_n(&thread->nr_freed, __ATOMIC_ACQUIRE) ==
+		    thread->nr_taken)
+			return;
+		kvfree_thread_unlock(thread);
+		nanosleep(&nap, NULL);
+	}
+}
+
+void urcu_kvfree_before_fork(void)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+	struct kvfree_domain *domain;
+
+	pthread_mutex_lock(&rt->start_lock);
+	pthread_mutex_lock(&rt->channels.lock);
+	kvfree_for_each_domain(domain) {
+		struct kvfree_thread *thread;
+
+		kvfree_batches_stop(domain);
+		pthread_mutex_lock(&domain->reap_lock);
+		/* Records published from here on are not in the walk of
+		 * after_fork: remember where the list began. */
+		domain->fork_threads = __atomic_load_n(&domain->threads,
+				__ATOMIC_ACQUIRE);
+		for (thread = domain->fork_threads; thread;
+		     thread = thread->next)
+			lock_at_rest(thread);
+	}
+	pthread_mutex_lock(&rt->area.lock);
+	pthread_mutex_lock(&rt->workqueue.lock);
+	rt->forking = true;
+}
+
+void urcu_kvfree_after_fork_parent(void)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+	struct kvfree_domain *domain;
+
+	rt->forking = false;
+	pthread_mutex_unlock(&rt->workqueue.lock);
+	pthread_mutex_unlock(&rt->area.lock);
+	kvfree_for_each_domain(domain) {
+		struct kvfree_thread *thread;
+
+		for (thread = domain->fork_threads; thread;
+		     thread = thread->next)
+			kvfree_thread_unlock(thread);
+		domain->fork_threads = NULL;
+		pthread_mutex_unlock(&domain->reap_lock);
+		kvfree_batches_resume(domain);
+	}
+	pthread_mutex_unlock(&rt->channels.lock);
+	pthread_mutex_unlock(&rt->start_lock);
+}
+
+/* ------------------------------------------------------------------ */
+/* The child                                                          */
+
+/* Locks and gates as at the start of the process. Async-signal-safe. */
+static void reset_locks(void)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+	unsigned int i;
+
+	pthread_mutex_init(&rt->start_lock, NULL);
+	pthread_mutex_init(&rt->channels.lock, NULL);
+	pthread_mutex_init(&rt->area.lock, NULL);
+	kvfree_workqueue_reset(&rt->workqueue);
+	kvfree_timer_reset(&rt->timer);
+	rt->refill.queued = false;
+	rt->refill.running = 0;
+	rt->tick_gate = 0;
+	rt->refill_hold = 0;
+	for (i = 0; i < KVFREE_MAX_DOMAINS; i++) {
+		struct kvfree_domain *domain = &rt->domains[i];
+
+		pthread_mutex_init(&domain->lock, NULL);
+		pthread_cond_init(&domain->cond, NULL);
+		pthread_mutex_init(&domain->reap_lock, NULL);
+		domain->drain.queued = domain->reap.queued = false;
+		domain->drain.running = domain->reap.running = 0;
+		memset(domain->batch, 0, sizeof(domain->batch));
+		domain->collecting = false;
+		domain->requested = 0;
+		domain->waiters = 0;
+		domain->kick_gate = 0;
+		domain->blank_gate = 0;
+		domain->gp_since = 0;
+	}
+}
+
+/* Abandon the parent's queue: it is the parent's to free. */
+static void reset_queue(void)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+	unsigned int i;
+
+	memset(&kvfree_tls, 0, sizeof(kvfree_tls));
+	for (i = 0; i < KVFREE_MAX_DOMAINS; i++) {
+		struct kvfree_domain *domain = &rt->domains[i];
+
+		domain->threads = NULL;
+		memset(domain->blank, 0, sizeof(domain->blank));
+		domain->emergency = NULL;
+		domain->nr_full = 0;
+		memset(&domain->count, 0, sizeof(domain->count));
+	}
+}
+
+static void stop_state(void)
+{
+	if (kvfree_runtime.state == KVFREE_STATE_RUNNING)
+		__atomic_store_n(&kvfree_runtime.state, KVFREE_STATE_STOPPED,
+				__ATOMIC_RELEASE);
+}
+
+static void atfork_child(void)
+{
+	if (resting())
+		return;		/* urcu_kvfree_after_fork_child() follows */
+	stop_state();
+	reset_locks();
+	reset_queue();
+}
+
+static __attribute__((constructor)) void atfork_register(void)
+{
+	if (pthread_atfork(NULL, NULL, atfork_child))
+		kvfree_warn("pthread_atfork failed: a child of fork() must not use the library");
+}
+
+/* A record in the child: its thread is gone, unless it is our own. */
+static void adopt_record(struct kvfree_domain *domain,
+		struct kvfree_thread *thread)
+{
+	int state = KVFREE_THREAD_OWNED;
+
+	pthread_spin_init(&thread->lock, PTHREAD_PROCESS_PRIVATE);
+	thread->refill_gate = 0;
+	thread->nr_freed = thread->nr_taken;
+	if (thread == kvfree_tls.record[kvfree_domain_index(domain)])
+		return;
+	__atomic_compare_exchange_n(&thread->state, &state,
+			KVFREE_THREAD_EXITING, false, __ATOMIC_RELEASE,
+			__ATOMIC_RELAXED);
+}
+
+int urcu_kvfree_after_fork_child(void)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+	bool was_running = kvfree_runtime_running();
+	struct kvfree_domain *domain;
+
+	stop_state();
+	reset_locks();
+	kvfree_for_each_domain(domain) {
+		struct kvfree_thread *thread;
+
+		domain->fork_threads = NULL;
+		kvfree_for_each_thread(thread, domain)
+			adopt_record(domain, thread);
+	}
+	rt->forking = false;
+	/* With the settings of the parent; see start_locked(). */
+	return was_running ? urcu_kvfree_init(NULL) : 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef KVFREE_HOOKS_H
+#define KVFREE_HOOKS_H
+
+/*
+ * hooks.h - places where a test can step in
+ *
+ * In the check build (KVFREE_CHECK) each place calls kvfree_check_hook, when it is
+ * set, on the thread that gets there. In the library that is installed
+ * the places compile to nothing.
+ */
+
+enum kvfree_hook_place {
+	KVFREE_HOOK_RAW_LOCKED,		/* raw call, record's lock held */
+	KVFREE_HOOK_CLEAN_LOCKED,	/* clean call, record's lock held */
+	KVFREE_HOOK_CLAIMING,		/* between taking a record and owning it */
+	KVFREE_HOOK_COLLECTED,		/* batch collected, grace period ahead */
+	KVFREE_HOOK_GRACE_PERIOD_OVER,	/* grace period over, nothing freed */
+	KVFREE_HOOK_REFILL,		/* refill work begins */
+	KVFREE_HOOK_VICTIM,		/* owner took a ripe object, not freed */
+	KVFREE_HOOK_EMERGENCY_LINKED,	/* emergency push, before publication */
+	KVFREE_HOOK_TIMER,		/* timer thread woke */
+};
+
+#ifdef KVFREE_CHECK
+extern void (*kvfree_check_hook)(enum kvfree_hook_place place);
+
+static inline void kvfree_hook(enum kvfree_hook_place place)
+{
+	void (*hook)(enum kvfree_hook_place);
+
+	hook = __atomic_load_n(&kvfree_check_hook, __ATOMIC_ACQUIRE);
+	if (hook)
+		hook(place);
+}
+#else
+static inline void kvfree_hook(enum kvfree_hook_place place)
+{
+	(void) place;
+}
+#endif
+
+#endif /* KVFREE_HOOKS_H */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef KVFREE_RUNTIME_H
+#define KVFREE_RUNTIME_H
+
+/*
+ * runtime.h - the one struct that holds all of the process's state
+ *
+ * Lock order, outermost first: start_lock, channels.lock, domain.reap_lock,
+ * domain.lock, area.lock, workqueue.lock, thread.lock (raw).
+ */
+
+#include "channel.h"
+#include "conf.h"
+#include "domain.h"
+#include "kvmalloc.h"
+#include "timer.h"
+#include "workqueue.h"
+
+enum kvfree_state {
+	KVFREE_STATE_NEVER,	/* the next call of any kind starts */
+	KVFREE_STATE_STOPPED,	/* the next clean call starts: after a failed
+				 * start, after exit, in a fork child */
+	KVFREE_STATE_RUNNING,
+};
+
+struct kvfree_runtime {
+	/* Read by every raw call, written at a start alone. */
+	struct kvfree_area area;
+	struct kvfree_conf conf;	/* read-only while running */
+	int state;			/* atomic */
+	bool key_made;			/* read-only after the constructor */
+	pthread_key_t key;
+
+	/* Gates and refill. */
+	int tick_gate KVFREE_CACHE_ALIGNED;	/* atomic */
+	int refill_hold;		/* atomic: 1 during a back-off */
+	uint64_t refill_hold_until;	/* atomic: msec */
+
+	struct kvfree_timer timer KVFREE_CACHE_ALIGNED;
+	struct kvfree_work refill;
+	struct kvfree_workqueue workqueue;
+	pthread_mutex_t start_lock;
+	bool forking;			/* under start_lock: see fork.c */
+	bool configured;		/* under start_lock: conf was set */
+	struct kvfree_channels channels;
+	struct kvfree_domain domains[KVFREE_MAX_DOMAINS];
+};
+
+extern struct kvfree_runtime kvfree_runtime;
+
+/* Start if need be; the raw form only does what a first call may do. Returns
+ * whether the library runs. */
+bool kvfree_runtime_start_raw(void);
+bool kvfree_runtime_start_clean(void);
+
+/* Acquire: pairs with the release in runtime_start(); what a start wrote is
+ * visible to whoever sees it running. */
+static inline bool kvfree_runtime_running(void)
+{
+	return __atomic_load_n(&kvfree_runtime.state, __ATOMIC_ACQUIRE) ==
+		KVFREE_STATE_RUNNING;
+}
+
+#endif /* KVFREE_RUNTIME_H */

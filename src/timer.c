@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+
+/*
+ * timer.c - the timer thread
+ *
+ * See timer.h for the three timers and the rule of the gates.
+ */
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "reclaim.h"
+#include "refill.h"
+#include "runtime.h"
+
+/* Arm the timer in *@fd; 0 means at once. Raw-safe. */
+static bool timer_arm(int *fd, unsigned int msec)
+{
+	struct itimerspec when = {
+		.it_value = {
+			.tv_sec = msec / 1000,
+			.tv_nsec = msec ? (long) (msec % 1000) * 1000000 : 1,
+		},
+	};
+	/* Seq_cst: pairs with fds_publish(). Either this load comes after it
+	 * and the timer is armed, or the start's first drain comes after the
+	 * caller's publication and sees it. */
+	int n = __atomic_load_n(fd, __ATOMIC_SEQ_CST);
+
+	return n >= 0 && timerfd_settime(n, 0, &when, NULL) == 0;
+}
+
+void kvfree_tick_arm(void)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+
+	/* Seq_cst: pairs with the exchange in on_tick(); see timer.h. */
+	if (__atomic_exchange_n(&rt->tick_gate, 1, __ATOMIC_SEQ_CST))
+		return;
+	if (!timer_arm(&rt->timer.tick, rt->conf.drain_msec))
+		__atomic_store_n(&rt->tick_gate, 0, __ATOMIC_SEQ_CST);
+}
+
+void kvfree_kick(struct kvfree_domain *domain)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+
+	/* Seq_cst: pairs with the exchange in batch_collect(). */
+	if (__atomic_exchange_n(&domain->kick_gate, 1, __ATOMIC_SEQ_CST))
+		return;
+	if (timer_arm(&rt->timer.kick, 0))
+		__atomic_fetch_add(&domain->count.kicks, 1, __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(&domain->kick_gate, 0, __ATOMIC_SEQ_CST);
+}
+
+bool kvfree_refill_timer(unsigned int msec)
+{
+	return timer_arm(&kvfree_runtime.timer.refill, msec);
+}
+
+void kvfree_refill_request(int *gate)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+
+	/* No cache, no refill, no timer. */
+	if (!rt->conf.min_cached_pages)
+		return;
+	/* Seq_cst: pairs with the exchange in refill_wanted(). */
+	if (__atomic_exchange_n(gate, 1, __ATOMIC_SEQ_CST))
+		return;
+	/* Seq_cst: pairs with the store in refill_hold_over(). During a
+	 * back-off the timer is armed already, and its work looks at all
+	 * gates after it cleared the hold. */
+	if (__atomic_load_n(&rt->refill_hold, __ATOMIC_SEQ_CST))
+		return;
+	if (!kvfree_refill_timer(0))
+		__atomic_store_n(gate, 0, __ATOMIC_SEQ_CST);
+}
+
+/* ------------------------------------------------------------------ */
+/* The thread                                                         */
+
+static void on_tick(void)
+{
+	struct kvfree_domain *domain;
+
+	/* Open the gate before the state is looked at. */
+	__atomic_exchange_n(&kvfree_runtime.tick_gate, 0, __ATOMIC_SEQ_CST);
+	kvfree_for_each_domain(domain) {
+		kvfree_drain_request(domain, KVFREE_DRAIN_ALL |
+				KVFREE_DRAIN_TICK);
+		/* A grace period that lasts keeps the tick going. */
+		if (kvfree_stall_check(domain))
+			kvfree_tick_arm();
+	}
+}
+
+static void on_kick(void)
+{
+	struct kvfree_domain *domain;
+
+	/* The gate stays set until a batch collects: while a grace period
+	 * keeps the next batch waiting, further full pages need no kick. */
+	kvfree_for_each_domain(domain)
+		if (__atomic_load_n(&domain->kick_gate, __ATOMIC_SEQ_CST))
+			kvfree_drain_request(domain, KVFREE_DRAIN_FULL);
+}
+
+static void timer_event(struct kvfree_timer *timer, int fd)
+{
+	uint64_t expirations;
+
+	/* What it says does not matter: a timer that was armed again
+	 * meanwhile (EAGAIN) or fired twice asks for the same. */
+	if (read(fd, &expirations, sizeof(expirations)) < 0)
+		expirations = 0;
+	kvfree_hook(KVFREE_HOOK_TIMER);
+	if (fd == timer->tick)
+		on_tick();
+	else if (fd == timer->kick)
+		on_kick();
+	else if (fd == timer->refill)
+		kvfree_workqueue_queue(&kvfree_runtime.workqueue,
+				&kvfree_runtime.refill);
+}
+
+static void *timer_thread(void *arg)
+{
+	struct kvfree_timer *timer = arg;
+
+	for (;;) {
+		struct epoll_event events[4];
+		int i, n;
+
+		n = epoll_wait(timer->epoll, events, 4, -1);
+		if (n < 0 && errno != EINTR)
+			kvfree_die("epoll_wait on the timers: errno %d", errno);
+		for (i = 0; i < n; i++) {
+			if (events[i].data.fd == timer->stop)
+				return NULL;
+			timer_event(timer, events[i].data.fd);
+		}
+	}
+}
+
+/* ------------------------------------------------------------------ */
+/* Start and stop                                                     */
+
+static int watch(struct kvfree_timer *timer, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data = { .fd = fd } };
+
+	return epoll_ctl(timer->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int timer_open(void)
+{
+	return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+
+/* Close all; errno is kept. Async-signal-safe. */
+static void fds_close(struct kvfree_timer *timer)
+{
+	int *fd[] = { &timer->epoll, &timer->tick, &timer->kick,
+		&timer->refill, &timer->stop };
+	int saved = errno;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(fd) / sizeof(fd[0]); i++) {
+		/* Seq_cst: raw calls stop using it before it is closed. */
+		int n = __atomic_exchange_n(fd[i], -1, __ATOMIC_SEQ_CST);
+
+		if (n >= 0)
+			close(n);
+	}
+	errno = saved;
+}
+
+/* Make all descriptors in @timer, which no raw call looks at yet. */
+static int fds_open(struct kvfree_timer *timer)
+{
+	timer->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (timer->epoll < 0)
+		return -1;
+	timer->tick = timer_open();
+	if (timer->tick < 0 || watch(timer, timer->tick))
+		return -1;
+	timer->kick = timer_open();
+	if (timer->kick < 0 || watch(timer, timer->kick))
+		return -1;
+	timer->refill = timer_open();
+	if (timer->refill < 0 || watch(timer, timer->refill))
+		return -1;
+	timer->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (timer->stop < 0 || watch(timer, timer->stop))
+		return -1;
+	return 0;
+}
+
+/* From here on raw calls arm the timers. */
+static void fds_publish(struct kvfree_timer *timer,
+		const struct kvfree_timer *opened)
+{
+	timer->epoll = opened->epoll;
+	timer->stop = opened->stop;
+	/* Seq_cst: pairs with timer_arm(). */
+	__atomic_store_n(&timer->tick, opened->tick, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&timer->kick, opened->kick, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&timer->refill, opened->refill, __ATOMIC_SEQ_CST);
+}
+
+int kvfree_timer_start(struct kvfree_timer *timer)
+{
+	struct kvfree_timer opened = KVFREE_TIMER_INIT;
+	int ret;
+
+	if (fds_open(&opened)) {
+		fds_close(&opened);
+		return -1;
+	}
+	fds_publish(timer, &opened);
+	ret = kvfree_thread_create(&timer->thread, timer_thread, timer,
+			"kvfree-timer");
+	if (ret) {
+		fds_close(timer);
+		errno = ret;
+		return -1;
+	}
+	return 0;
+}
+
+void kvfree_timer_stop(struct kvfree_timer *timer)
+{
+	const uint64_t one = 1;
+
+	while (write(timer->stop, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+	pthread_join(timer->thread, NULL);
+	fds_close(timer);
+}
+
+void kvfree_timer_reset(struct kvfree_timer *timer)
+{
+	fds_close(timer);
+}

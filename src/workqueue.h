@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef KVFREE_WORKQUEUE_H
+#define KVFREE_WORKQUEUE_H
+
+/*
+ * workqueue.h - the worker pool
+ *
+ * A work item is a struct inside what it works on: queueing allocates nothing
+ * and cannot fail. An item that is queued already is not queued twice; one
+ * that is running may be queued again. (The kernel's work_struct.)
+ *
+ * Locking discipline: workqueue.lock guards the list and the items' fields,
+ * and is held for a few instructions. Innermost but for nothing: no lock is
+ * taken inside it.
+ */
+
+#include <pthread.h>
+
+#include "common.h"
+
+struct kvfree_work {
+	void (*fn)(struct kvfree_work *work);	/* read-only */
+	struct kvfree_work *next;		/* under workqueue.lock */
+	bool queued;				/* under workqueue.lock */
+	unsigned int running;			/* under workqueue.lock */
+};
+
+struct kvfree_workqueue {
+	pthread_mutex_t lock;
+	pthread_cond_t more;		/* under lock: an item, or stop */
+	pthread_cond_t done;		/* under lock: an item finished */
+	struct kvfree_work *head, **tail;	/* under lock */
+	bool stop;			/* under lock */
+	unsigned int nr_threads;	/* read-only while running */
+	pthread_t *threads;		/* read-only while running */
+};
+
+/* Start @workers threads; 0, or -1 with errno and nothing left behind. */
+int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers);
+/* Let running items finish, drop the others, join the threads. */
+void kvfree_workqueue_stop(struct kvfree_workqueue *wq);
+
+void kvfree_workqueue_queue(struct kvfree_workqueue *wq,
+		struct kvfree_work *work);
+/* Take @work off the list and wait until nobody runs it. */
+void kvfree_workqueue_cancel(struct kvfree_workqueue *wq,
+		struct kvfree_work *work);
+
+/* In the child of a fork: empty, unlocked, no threads. */
+void kvfree_workqueue_reset(struct kvfree_workqueue *wq);
+
+/*
+ * Create a thread of the library: all signals blocked, SCHED_OTHER whatever
+ * the creator is, a small stack, named @name. 0, or an error number.
+ */
+int kvfree_thread_create(pthread_t *tid, void *(*fn)(void *), void *arg,
+		const char *name);
+
+#endif /* KVFREE_WORKQUEUE_H */
