@@ -202,7 +202,7 @@ static void record_release(struct kvfree_thread *thread)
 static void collect_thread(struct kvfree_domain *domain,
 		struct kvfree_thread *thread, struct kvfree_batch *batch)
 {
-	struct kvfree_bulk_list spare = { NULL };
+	struct kvfree_bulk_list spare = { NULL, NULL, 0 };
 	bool exiting;
 
 	if (batch->how & KVFREE_DRAIN_INSIST) {

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+
+/*
+ * kvtest.c - what the tests share
+ */
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "kvtest.h"
+#include "tsan.h"
+
+const struct kvtest_flavor kvtest_flavors[] = {
+	{ "memb", &urcu_memb_flavor },
+	{ "mb", &urcu_mb_flavor },
+	{ "qsbr", &urcu_qsbr_flavor },
+	{ "bp", &urcu_bp_flavor },
+	{ NULL, NULL },
+};
+
+const struct rcu_flavor_struct *kvtest_flavor(const char *name)
+{
+	const struct kvtest_flavor *f;
+
+	for (f = kvtest_flavors; f->name; f++)
+		if (!strcmp(f->name, name))
+			return f->rcu;
+	return NULL;
+}
+
+void kvtest_read_lock(const struct rcu_flavor_struct *rcu)
+{
+	rcu->read_lock();
+}
+
+void kvtest_read_unlock(const struct rcu_flavor_struct *rcu)
+{
+	kvfree_tsan_release(rcu);
+	rcu->read_unlock();
+	rcu->read_quiescent_state();
+}
+
+struct kvtest_object *kvtest_object_new(uint64_t value)
+{
+	struct kvtest_object *object = malloc(sizeof(*object));
+
+	if (!object)
+		abort();
+	object->value = value;
+	object->canary = KVTEST_ALIVE;
+	return object;
+}
+
+bool kvtest_object_alive(const struct kvtest_object *object)
+{
+	return object->canary == KVTEST_ALIVE;
+}
+
+uint64_t kvtest_msec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
+}
+
+void kvtest_sleep_msec(unsigned int msec)
+{
+	struct timespec ts = {
+		.tv_sec = msec / 1000,
+		.tv_nsec = (long) (msec % 1000) * 1000000,
+	};
+
+	while (nanosleep(&ts, &ts))
+		;
+}
+
+bool kvtest_wait(bool (*done)(void *arg), void *arg, unsigned int msec)
+{
+	uint64_t end = kvtest_msec() + msec;
+
+	while (!done(arg)) {
+		if (kvtest_msec() >= end)
+			return done(arg);
+		kvtest_sleep_msec(1);
+	}
+	return true;
+}
+
+struct urcu_kvfree_stats kvtest_stats(const struct rcu_flavor_struct *rcu)
+{
+	struct urcu_kvfree_stats stats;
+
+	if (urcu_kvfree_get_stats_flavor(rcu, &stats, sizeof(stats)))
+		abort();
+	return stats;
+}
+
+static unsigned int count_entries(const char *path,
+		bool (*match)(const char *name, const char *prefix),
+		const char *prefix)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	unsigned int nr = 0;
+
+	if (!dir)
+		abort();
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && match(entry->d_name, prefix))
+			nr++;
+	closedir(dir);
+	return nr;
+}
+
+static bool thread_matches(const char *tid, const char *prefix)
+{
+	char path[300], name[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/comm", tid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;	/* it ended */
+	if (!fgets(name, sizeof(name), file))
+		name[0] = '\0';
+	fclose(file);
+	return !strncmp(name, prefix, strlen(prefix));
+}
+
+static bool any(const char *name, const char *prefix)
+{
+	(void) name;
+	(void) prefix;
+	return true;
+}
+
+unsigned int kvtest_count_threads(const char *prefix)
+{
+	return count_entries("/proc/self/task", thread_matches, prefix);
+}
+
+unsigned int kvtest_count_fds(void)
+{
+	return count_entries("/proc/self/fd", any, NULL) - 1; /* opendir's */
+}

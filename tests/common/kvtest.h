@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef KVTEST_H
+#define KVTEST_H
+
+/*
+ * kvtest.h - what the tests share
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <urcu.h>
+#include <urcu/kvfree.h>
+
+/* The flavors, by name; NULL at the end. */
+struct kvtest_flavor {
+	const char *name;
+	const struct rcu_flavor_struct *rcu;
+};
+
+extern const struct kvtest_flavor kvtest_flavors[];
+
+/* NULL when there is none of that name. */
+const struct rcu_flavor_struct *kvtest_flavor(const char *name);
+
+/*
+ * Read-side sections that ThreadSanitizer understands: the unlock says
+ * "release" on the flavor, and the library says "acquire" on it after a grace
+ * period. The thread is registered with the flavor. For QSBR the unlock is
+ * also a quiescent state.
+ */
+void kvtest_read_lock(const struct rcu_flavor_struct *rcu);
+void kvtest_read_unlock(const struct rcu_flavor_struct *rcu);
+
+/*
+ * An object that a reader can check: kvtest_object_alive() is false once the
+ * memory was freed and poisoned or used again.
+ */
+struct kvtest_object {
+	uint64_t canary;
+	uint64_t value;
+	struct rcu_head head;
+};
+
+#define KVTEST_ALIVE	0x616c697665616c69ULL
+#define KVTEST_DEAD	0x6465616464656164ULL
+
+struct kvtest_object *kvtest_object_new(uint64_t value);
+bool kvtest_object_alive(const struct kvtest_object *object);
+
+/* Milliseconds on the monotonic clock. */
+uint64_t kvtest_msec(void);
+void kvtest_sleep_msec(unsigned int msec);
+
+/* Until @done(@arg), or @msec have passed; what @done said last. */
+bool kvtest_wait(bool (*done)(void *arg), void *arg, unsigned int msec);
+
+/* The library's counters of @rcu (NULL: all flavors). */
+struct urcu_kvfree_stats kvtest_stats(const struct rcu_flavor_struct *rcu);
+
+/* Threads of this process whose name starts with @prefix. */
+unsigned int kvtest_count_threads(const char *prefix);
+
+/* Open descriptors of this process. */
+unsigned int kvtest_count_fds(void);
+
+#endif /* KVTEST_H */
