@@ -46,9 +46,14 @@ void kvfree_die(const char *fmt, ...)
 	va_start(args, fmt);
 	vsay(fmt, args);
 	va_end(args);
+#ifdef KVFREE_CHECK
+	if (kvfree_check_abort)
+		kvfree_check_abort();
+#endif
 	abort();
 }
 
 #ifdef KVFREE_CHECK
+void (*kvfree_check_abort)(void);
 void (*kvfree_check_hook)(enum kvfree_hook_place place);
 #endif

@@ -48,6 +48,7 @@ uint64_t kvfree_domain_queued(struct kvfree_domain *domain)
 
 	nr = __atomic_load_n(&domain->count.emergency, __ATOMIC_RELAXED) +
 		__atomic_load_n(&domain->count.inline_freed, __ATOMIC_RELAXED) +
+		__atomic_load_n(&domain->count.doubles, __ATOMIC_RELAXED) +
 		__atomic_load_n(&domain->count.retired_queued, __ATOMIC_RELAXED);
 	kvfree_for_each_thread(thread, domain) {
 		kvfree_thread_lock(thread);
@@ -55,6 +56,12 @@ uint64_t kvfree_domain_queued(struct kvfree_domain *domain)
 		kvfree_thread_unlock(thread);
 	}
 	return nr;
+}
+
+uint64_t kvfree_domain_leaked(struct kvfree_domain *domain)
+{
+	return __atomic_load_n(&domain->count.leaked, __ATOMIC_RELAXED) +
+		__atomic_load_n(&domain->count.doubles, __ATOMIC_RELAXED);
 }
 
 uint64_t kvfree_domain_owner_freed(struct kvfree_domain *domain)

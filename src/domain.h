@@ -79,7 +79,8 @@ struct kvfree_domain {
 		uint64_t inline_freed;
 		uint64_t owner_freed;	/* of records that are gone */
 		uint64_t retired_queued; /* of records that are gone */
-		uint64_t leaked;
+		uint64_t leaked;	/* batches that failed their check */
+		uint64_t doubles;	/* queued twice; the second is leaked */
 		uint64_t pages;
 		uint64_t pages_allocated;
 		uint64_t refills;
@@ -101,6 +102,7 @@ unsigned int kvfree_domain_index(const struct kvfree_domain *domain);
 /* Objects ever queued in this domain, ever freed, freed by their owners. */
 uint64_t kvfree_domain_queued(struct kvfree_domain *domain);
 uint64_t kvfree_domain_freed(struct kvfree_domain *domain);
+uint64_t kvfree_domain_leaked(struct kvfree_domain *domain);
 uint64_t kvfree_domain_owner_freed(struct kvfree_domain *domain);
 
 /* Wait for a grace period of the domain's flavor. Clean context. */

@@ -25,6 +25,8 @@ enum kvfree_hook_place {
 };
 
 #ifdef KVFREE_CHECK
+/* Called instead of abort(), which follows if it returns. */
+extern void (*kvfree_check_abort)(void);
 extern void (*kvfree_check_hook)(enum kvfree_hook_place place);
 
 static inline void kvfree_hook(enum kvfree_hook_place place)

@@ -130,6 +130,10 @@ static int start_locked(const struct urcu_kvfree_attr *attr)
 	if (attr || !rt->configured)
 		rt->conf = conf;
 	rt->configured = true;
+	if (rt->conf.debug == URCU_KVFREE_DEBUG_STRICT)
+		rt->conf.drain_msec = 0;	/* begin at once */
+	if (rt->conf.debug && kvfree_debug_start(&rt->debug))
+		return -1;
 	if (kvfree_workqueue_start(&rt->workqueue, rt->conf.workers))
 		return -1;
 	if (kvfree_timer_start(&rt->timer)) {
@@ -196,8 +200,7 @@ static void exit_domain(struct kvfree_domain *domain)
 	/* Free functions may queue more. */
 	do {
 		kvfree_barrier(domain, KVFREE_DRAIN_SHRINK);
-	} while (kvfree_domain_freed(domain) +
-		 __atomic_load_n(&domain->count.leaked, __ATOMIC_RELAXED) !=
+	} while (kvfree_domain_freed(domain) + kvfree_domain_leaked(domain) !=
 		 kvfree_domain_queued(domain) && ++rounds < EXIT_ROUNDS);
 	kvfree_domain_leave_wait(domain, online);
 }
@@ -276,6 +279,16 @@ static bool raw_append(struct kvfree_thread *thread, unsigned int channel,
 	return done;
 }
 
+/* With debugging on: whether @ptr may be queued. Raw-safe. */
+static bool debug_queue(struct kvfree_domain *domain, void *ptr)
+{
+	if (caa_likely(!kvfree_runtime.conf.debug) ||
+	    kvfree_debug_queue(&kvfree_runtime.debug, ptr))
+		return true;
+	__atomic_fetch_add(&domain->count.doubles, 1, __ATOMIC_RELAXED);
+	return false;
+}
+
 /* Everything but the fast path; keeps errno. */
 static __attribute__((noinline)) bool raw_slow(
 		const struct rcu_flavor_struct *flavor, unsigned int channel,
@@ -290,7 +303,8 @@ static __attribute__((noinline)) bool raw_slow(
 	thread = kvfree_thread_get_raw(domain, &want_blank);
 	if (want_blank)
 		kvfree_refill_request(&domain->blank_gate);
-	done = thread && raw_append(thread, channel, ptr);
+	done = !debug_queue(domain, ptr) ||
+		(thread && raw_append(thread, channel, ptr));
 	errno = saved;
 	return done;
 }
@@ -354,7 +368,12 @@ void urcu_kvfree_rcu_channel_offset_flavor(
 bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
 		void *ptr)
 {
-	return caa_unlikely(!ptr) || raw_queue(flavor, channel_of(ptr), ptr);
+	if (caa_unlikely(!ptr) ||
+	    caa_likely(raw_queue(flavor, channel_of(ptr), ptr)))
+		return true;
+	if (kvfree_runtime.conf.debug)
+		kvfree_debug_forget(&kvfree_runtime.debug, ptr);
+	return false;
 }
 
 /* ------------------------------------------------------------------ */
@@ -412,6 +431,8 @@ static __attribute__((noinline)) void mightsleep_slow(
 	thread = kvfree_thread_get_clean(domain);
 	if (thread)
 		kvfree_thread_mark_clean(thread);
+	if (!debug_queue(domain, ptr))
+		return;
 	if (!thread || !clean_append(thread, channel, ptr))
 		free_inline(domain, channel, ptr);
 }

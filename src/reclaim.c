@@ -107,7 +107,7 @@ static bool page_hand_back(struct kvfree_batch *batch, struct kvfree_bulk *bulk)
 
 	/* With a single worker nobody could take it back from an owner that
 	 * stays away while the worker waits for a grace period. */
-	if (batch->how & KVFREE_DRAIN_KEEP || conf->workers == 1 ||
+	if (batch->how & KVFREE_DRAIN_KEEP || conf->workers == 1 || conf->debug ||
 	    bulk->channel != KVFREE_CHANNEL_MALLOC || !bulk->nr ||
 	    !kvfree_thread_lock_few(owner))
 		return false;
@@ -220,6 +220,8 @@ static void collect_thread(struct kvfree_domain *domain,
 		collect_current(thread, batch);
 	if (batch->how & KVFREE_DRAIN_TICK && cache_age(thread, &spare))
 		batch->unfinished = true;
+	if (batch->how & KVFREE_DRAIN_SHRINK)
+		thread->target = 0;	/* until the next refill */
 	if (exiting || batch->how & KVFREE_DRAIN_SHRINK)
 		trim_cache(thread, 0, &spare);
 	if (exiting && !thread->ripe)

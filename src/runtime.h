@@ -13,6 +13,7 @@
 
 #include "channel.h"
 #include "conf.h"
+#include "debug.h"
 #include "domain.h"
 #include "kvmalloc.h"
 #include "timer.h"
@@ -45,6 +46,7 @@ struct kvfree_runtime {
 	bool forking;			/* under start_lock: see fork.c */
 	bool configured;		/* under start_lock: conf was set */
 	struct kvfree_channels channels;
+	struct kvfree_debug debug;
 	struct kvfree_domain domains[KVFREE_MAX_DOMAINS];
 };
 

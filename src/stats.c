@@ -43,7 +43,7 @@ static void add_domain(struct kvfree_domain *domain,
 	sum->freed += kvfree_domain_freed(domain);
 	sum->owner_freed += kvfree_domain_owner_freed(domain);
 	sum->inline_freed += get(&domain->count.inline_freed);
-	sum->leaked += get(&domain->count.leaked);
+	sum->leaked += kvfree_domain_leaked(domain);
 	sum->emergency += get(&domain->count.emergency);
 	sum->pages += get(&domain->count.pages);
 	sum->pages_allocated += get(&domain->count.pages_allocated);

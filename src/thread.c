@@ -301,6 +301,13 @@ static bool key_is_raw_safe(void)
 #endif
 }
 
+/* What the fast path will find; with debugging on there is none. */
+static void tls_use(struct kvfree_thread *thread)
+{
+	if (caa_likely(!kvfree_runtime.conf.debug))
+		kvfree_tls.recent = thread;
+}
+
 /* The record becomes the calling thread's. */
 static bool record_adopt(struct kvfree_thread *thread)
 {
@@ -316,7 +323,7 @@ static bool record_adopt(struct kvfree_thread *thread)
 			__ATOMIC_RELEASE);
 	kvfree_hook(KVFREE_HOOK_CLAIMING);
 	tls->record[kvfree_domain_index(thread->domain)] = thread;
-	tls->recent = thread;
+	tls_use(thread);
 	return true;
 }
 
@@ -327,7 +334,7 @@ static struct kvfree_thread *record_own(struct kvfree_domain *domain)
 
 	thread = tls->record[kvfree_domain_index(domain)];
 	if (thread)
-		tls->recent = thread;
+		tls_use(thread);
 	return thread;
 }
 

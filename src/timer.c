@@ -13,6 +13,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "pressure.h"
 #include "reclaim.h"
 #include "refill.h"
 #include "runtime.h"
@@ -111,6 +112,17 @@ static void on_kick(void)
 			kvfree_drain_request(domain, KVFREE_DRAIN_FULL);
 }
 
+static void on_pressure(struct kvfree_timer *timer, uint32_t events)
+{
+	if (events & EPOLLPRI)
+		kvfree_pressure_relieve();
+	/* Its cgroup was removed, say: it would signal without end. */
+	if (events & (EPOLLERR | EPOLLHUP) && !(events & EPOLLPRI)) {
+		close(timer->pressure);
+		timer->pressure = -1;
+	}
+}
+
 static void timer_event(struct kvfree_timer *timer, int fd)
 {
 	uint64_t expirations;
@@ -143,7 +155,10 @@ static void *timer_thread(void *arg)
 		for (i = 0; i < n; i++) {
 			if (events[i].data.fd == timer->stop)
 				return NULL;
-			timer_event(timer, events[i].data.fd);
+			if (events[i].data.fd == timer->pressure)
+				on_pressure(timer, events[i].events);
+			else
+				timer_event(timer, events[i].data.fd);
 		}
 	}
 }
@@ -151,9 +166,9 @@ static void *timer_thread(void *arg)
 /* ------------------------------------------------------------------ */
 /* Start and stop                                                     */
 
-static int watch(struct kvfree_timer *timer, int fd)
+static int watch(struct kvfree_timer *timer, int fd, uint32_t events)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data = { .fd = fd } };
+	struct epoll_event event = { .events = events, .data = { .fd = fd } };
 
 	return epoll_ctl(timer->epoll, EPOLL_CTL_ADD, fd, &event);
 }
@@ -167,7 +182,7 @@ static int timer_open(void)
 static void fds_close(struct kvfree_timer *timer)
 {
 	int *fd[] = { &timer->epoll, &timer->tick, &timer->kick,
-		&timer->refill, &timer->stop };
+		&timer->refill, &timer->stop, &timer->pressure };
 	int saved = errno;
 	unsigned int i;
 
@@ -188,17 +203,23 @@ static int fds_open(struct kvfree_timer *timer)
 	if (timer->epoll < 0)
 		return -1;
 	timer->tick = timer_open();
-	if (timer->tick < 0 || watch(timer, timer->tick))
+	if (timer->tick < 0 || watch(timer, timer->tick, EPOLLIN))
 		return -1;
 	timer->kick = timer_open();
-	if (timer->kick < 0 || watch(timer, timer->kick))
+	if (timer->kick < 0 || watch(timer, timer->kick, EPOLLIN))
 		return -1;
 	timer->refill = timer_open();
-	if (timer->refill < 0 || watch(timer, timer->refill))
+	if (timer->refill < 0 || watch(timer, timer->refill, EPOLLIN))
 		return -1;
 	timer->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (timer->stop < 0 || watch(timer, timer->stop))
+	if (timer->stop < 0 || watch(timer, timer->stop, EPOLLIN))
 		return -1;
+	/* A system without it is no worse off than before. */
+	timer->pressure = kvfree_pressure_open();
+	if (timer->pressure >= 0 && watch(timer, timer->pressure, EPOLLPRI)) {
+		close(timer->pressure);
+		timer->pressure = -1;
+	}
 	return 0;
 }
 
@@ -208,6 +229,7 @@ static void fds_publish(struct kvfree_timer *timer,
 {
 	timer->epoll = opened->epoll;
 	timer->stop = opened->stop;
+	timer->pressure = opened->pressure;
 	/* Seq_cst: pairs with timer_arm(). */
 	__atomic_store_n(&timer->tick, opened->tick, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&timer->kick, opened->kick, __ATOMIC_SEQ_CST);

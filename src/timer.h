@@ -41,11 +41,13 @@ struct kvfree_timer {
 	int kick;		/* atomic; -1 while not running */
 	int refill;		/* atomic; -1 while not running */
 	int stop;		/* eventfd; -1 while not running */
+	int pressure;		/* timer thread alone once started; or -1 */
 	pthread_t thread;
 };
 
 #define KVFREE_TIMER_INIT \
-	{ .epoll = -1, .tick = -1, .kick = -1, .refill = -1, .stop = -1 }
+	{ .epoll = -1, .tick = -1, .kick = -1, .refill = -1, .stop = -1, \
+	  .pressure = -1 }
 
 /* Descriptors, then the thread; 0, or -1 with errno and nothing left. */
 int kvfree_timer_start(struct kvfree_timer *timer);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+
+/*
+ * debug.c - objects that are queued twice
+ *
+ * See debug.h.
+ */
+
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#ifdef __GLIBC__
+# include <execinfo.h>
+#endif
+
+#include "debug.h"
+
+#define SLOTS		((size_t) 1 << 20)
+/* Slots that one object may lie in. */
+#define WINDOW		64
+/* Set in a slot once its object was reported. */
+#define REPORTED	((uintptr_t) 1)
+#define POISON		0x6b
+#define FRAMES		32
+
+static size_t first_slot(const void *ptr)
+{
+	uint64_t hash = (uint64_t) (uintptr_t) ptr * 0x9e3779b97f4a7c15ULL;
+
+	return (size_t) (hash >> 32) % (SLOTS - WINDOW);
+}
+
+static void print_backtrace(void)
+{
+#ifdef __GLIBC__
+	void *frames[FRAMES];
+	int nr = backtrace(frames, FRAMES);
+
+	backtrace_symbols_fd(frames, nr, STDERR_FILENO);
+#endif
+}
+
+int kvfree_debug_start(struct kvfree_debug *debug)
+{
+	void *slots;
+#ifdef __GLIBC__
+	void *frame;
+
+	/* The first backtrace() of a process loads a library; later ones
+	 * allocate nothing, and so are fit for a raw context. */
+	backtrace(&frame, 1);
+#endif
+	if (debug->slots)
+		return 0;
+	slots = mmap(NULL, SLOTS * sizeof(*debug->slots),
+		PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (slots == MAP_FAILED)
+		return -1;
+	debug->slots = slots;
+	return 0;
+}
+
+/* The slot of @ptr other than @mine, or NULL. */
+static uintptr_t *find(uintptr_t *window, uintptr_t ptr, uintptr_t *mine)
+{
+	unsigned int i;
+
+	/* Seq_cst, here and in claim(): of two threads that queue the same
+	 * object at once, at least one sees the other's slot. */
+	for (i = 0; i < WINDOW; i++)
+		if (&window[i] != mine && (__atomic_load_n(&window[i],
+				__ATOMIC_SEQ_CST) & ~REPORTED) == ptr)
+			return &window[i];
+	return NULL;
+}
+
+static uintptr_t *claim(uintptr_t *window, uintptr_t ptr)
+{
+	unsigned int i;
+
+	for (i = 0; i < WINDOW; i++) {
+		uintptr_t none = 0;
+
+		if (__atomic_compare_exchange_n(&window[i], &none, ptr, false,
+				__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+			return &window[i];
+	}
+	return NULL;
+}
+
+/* Once for each object, however often it is queued. */
+static void report(uintptr_t *slot, void *ptr)
+{
+	if (__atomic_fetch_or(slot, REPORTED, __ATOMIC_SEQ_CST) & REPORTED)
+		return;
+	kvfree_warn("BUG: object %p is queued twice; this queueing is ignored. It was queued again from:",
+		ptr);
+	print_backtrace();
+}
+
+bool kvfree_debug_queue(struct kvfree_debug *debug, void *ptr)
+{
+	uintptr_t *window, *mine, *other;
+
+	if (!debug->slots)
+		return true;
+	window = debug->slots + first_slot(ptr);
+	other = find(window, (uintptr_t) ptr, NULL);
+	if (other) {
+		report(other, ptr);
+		return false;
+	}
+	mine = claim(window, (uintptr_t) ptr);
+	if (!mine)
+		return true;
+	other = find(window, (uintptr_t) ptr, mine);
+	if (!other)
+		return true;
+	/* Two at once. Both may find the other; then both are leaked. */
+	report(other, ptr);
+	__atomic_store_n(mine, 0, __ATOMIC_SEQ_CST);
+	return false;
+}
+
+void kvfree_debug_forget(struct kvfree_debug *debug, void *ptr)
+{
+	uintptr_t *slot;
+
+	if (!debug->slots)
+		return;
+	slot = find(debug->slots + first_slot(ptr), (uintptr_t) ptr, NULL);
+	if (slot)
+		__atomic_store_n(slot, 0, __ATOMIC_SEQ_CST);
+}
+
+void kvfree_debug_free(struct kvfree_debug *debug, unsigned int channel,
+		size_t nr, void **ptrs, bool strict)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		if (strict && channel == KVFREE_CHANNEL_MALLOC)
+			memset(ptrs[i], POISON, malloc_usable_size(ptrs[i]));
+		kvfree_debug_forget(debug, ptrs[i]);
+	}
+}

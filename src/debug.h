@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef KVFREE_DEBUG_H
+#define KVFREE_DEBUG_H
+
+/*
+ * debug.h - objects that are queued twice (URCU_KVFREE_DEBUG)
+ *
+ * With debugging on, every object is in a table from its queueing to its
+ * free. An object that is queued while it is in the table is reported with a
+ * backtrace and leaked: the first queueing frees it, the second is ignored.
+ * (The kernel's DEBUG_OBJECTS_RCU_HEAD.) Strict debugging also begins grace
+ * periods without delay and poisons what it frees, so that a reader that
+ * can still find an object trips over it at once.
+ *
+ * With debugging on there is no fast path: kvfree_tls.recent stays NULL, and
+ * every call comes by here.
+ *
+ * Locking discipline: none. The table is a fixed array of atomic words; an
+ * object may lie in any of a few neighbouring slots, all of which are looked
+ * at, so that a slot that becomes free hides nothing. Raw-safe.
+ */
+
+#include "common.h"
+
+struct kvfree_debug {
+	uintptr_t *slots;	/* array fixed from the first start on; atomic */
+};
+
+/* Make the table, at a start with debugging on. 0, or -1 with errno. */
+int kvfree_debug_start(struct kvfree_debug *debug);
+
+/*
+ * @ptr is being queued. False: it is queued already; it was reported, and the
+ * caller must leave it alone. When the table is full @ptr is not tracked.
+ */
+bool kvfree_debug_queue(struct kvfree_debug *debug, void *ptr);
+/* @ptr was not queued after all. */
+void kvfree_debug_forget(struct kvfree_debug *debug, void *ptr);
+/* These objects of @channel are about to be freed: forget, and poison if
+ * @strict. Clean context. */
+void kvfree_debug_free(struct kvfree_debug *debug, unsigned int channel,
+		size_t nr, void **ptrs, bool strict);
+
+#endif /* KVFREE_DEBUG_H */
