@@ -58,8 +58,13 @@ void urcu_kvfree_before_fork(void)
 	pthread_mutex_lock(&rt->channels.lock);
 	kvfree_for_each_domain(domain) {
 		struct kvfree_thread *thread;
+		bool online;
 
+		/* A batch may wait for us, if we are an online QSBR reader. */
+		online = kvfree_domain_enter_wait(domain,
+				"urcu_kvfree_before_fork()");
 		kvfree_batches_stop(domain);
+		kvfree_domain_leave_wait(domain, online);
 		pthread_mutex_lock(&domain->reap_lock);
 		/* Records published from here on are not in the walk of
 		 * after_fork: remember where the list began. */
@@ -107,7 +112,7 @@ static void reset_locks(void)
 
 	pthread_mutex_init(&rt->start_lock, NULL);
 	pthread_mutex_init(&rt->channels.lock, NULL);
-	pthread_mutex_init(&rt->area.lock, NULL);
+	kvfree_area_reset(&rt->area, rt->forking);
 	kvfree_workqueue_reset(&rt->workqueue);
 	kvfree_timer_reset(&rt->timer);
 	rt->refill.queued = false;

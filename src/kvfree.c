@@ -210,7 +210,14 @@ void urcu_kvfree_exit(void)
 	struct kvfree_runtime *rt = &kvfree_runtime;
 	struct kvfree_domain *domain;
 
+	if (kvfree_tls.freeing) {
+		kvfree_warn("urcu_kvfree_exit() called from a free function; ignored");
+		return;
+	}
 	pthread_mutex_lock(&rt->start_lock);
+	/* A free function that we call may call back: no start below us. */
+	kvfree_tls.claiming = 1;
+	kvfree_signal_fence();
 	if (kvfree_runtime_running()) {
 		kvfree_timer_stop(&rt->timer);
 		__atomic_store_n(&rt->state, KVFREE_STATE_STOPPED,
@@ -226,6 +233,8 @@ void urcu_kvfree_exit(void)
 	__atomic_store_n(&rt->tick_gate, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&rt->refill_hold, 0, __ATOMIC_RELAXED);
 	kvfree_area_release(&rt->area);
+	kvfree_signal_fence();
+	kvfree_tls.claiming = 0;
 	pthread_mutex_unlock(&rt->start_lock);
 }
 
@@ -495,7 +504,7 @@ size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor,
 	struct kvfree_thread *thread = kvfree_thread_recent(flavor);
 
 	if (!thread)
-		thread = kvfree_thread_get_clean(kvfree_domain_get(flavor));
+		thread = kvfree_thread_own(kvfree_domain_get(flavor));
 	if (!thread)
 		return 0;
 	kvfree_thread_mark_clean(thread);

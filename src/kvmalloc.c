@@ -117,10 +117,10 @@ static bool area_reserve(struct kvfree_area *area)
 {
 	void *base, *units;
 
-	if (area->units)
-		return true;
 	if (area->failed || !UNITS)
 		return false;
+	if (area->units)
+		return true;
 	area->failed = true;
 	base = mmap(NULL, KVFREE_AREA_BYTES, PROT_NONE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -211,14 +211,25 @@ void kvfree_area_free(struct kvfree_area *area, void *ptr)
 	if (!run_drop(ptr, bytes))
 		return;		/* never handed out again: it must be zero */
 	pthread_mutex_lock(&area->lock);
-	run_give(area, unit_of(area, ptr));
+	if (!area->failed)
+		run_give(area, unit_of(area, ptr));
 	pthread_mutex_unlock(&area->lock);
+}
+
+void kvfree_area_reset(struct kvfree_area *area, bool at_rest)
+{
+	/* A thread that is not in this process was changing the table:
+	 * allocate from malloc from here on. What is allocated in the range is
+	 * still known as such, and its memory goes back when it is freed. */
+	if (!at_rest && pthread_mutex_trylock(&area->lock) != 0)
+		area->failed = true;
+	pthread_mutex_init(&area->lock, NULL);
 }
 
 void kvfree_area_release(struct kvfree_area *area)
 {
 	pthread_mutex_lock(&area->lock);
-	if (area->units && area->units[0].run == UNITS) {
+	if (area->units && !area->failed && area->units[0].run == UNITS) {
 		uintptr_t base = area->base;
 
 		__atomic_store_n(&area->base, KVFREE_AREA_NONE,

@@ -50,7 +50,8 @@ struct kvfree_area_unit {
 
 struct kvfree_area {
 	uintptr_t base;		/* atomic; KVFREE_AREA_NONE, then fixed */
-	bool failed;		/* under lock: it could not be reserved */
+	bool failed;		/* under lock: it could not be reserved, or
+				 * its table cannot be trusted */
 	pthread_mutex_t lock;
 	struct kvfree_area_unit *units;		/* under lock */
 	uint32_t bins[KVFREE_AREA_BINS];	/* under lock: index + 1 */
@@ -73,6 +74,8 @@ void *kvfree_area_alloc(struct kvfree_area *area, size_t size);
 void kvfree_area_free(struct kvfree_area *area, void *ptr);
 /* Bytes that may be used at @ptr. */
 size_t kvfree_area_usable(struct kvfree_area *area, void *ptr);
+/* In the child of a fork; @at_rest: nobody was changing the table. */
+void kvfree_area_reset(struct kvfree_area *area, bool at_rest);
 /* Give the range back if nothing is allocated in it. */
 void kvfree_area_release(struct kvfree_area *area);
 

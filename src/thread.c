@@ -327,7 +327,7 @@ static bool record_adopt(struct kvfree_thread *thread)
 	return true;
 }
 
-static struct kvfree_thread *record_own(struct kvfree_domain *domain)
+struct kvfree_thread *kvfree_thread_own(struct kvfree_domain *domain)
 {
 	struct kvfree_tls *tls = &kvfree_tls;
 	struct kvfree_thread *thread;
@@ -342,7 +342,7 @@ struct kvfree_thread *kvfree_thread_get_raw(struct kvfree_domain *domain,
 		bool *want_blank)
 {
 	struct kvfree_tls *tls = &kvfree_tls;
-	struct kvfree_thread *thread = record_own(domain);
+	struct kvfree_thread *thread = kvfree_thread_own(domain);
 
 	if (thread || tls->claiming || tls->exited || !key_is_raw_safe())
 		return thread;
@@ -360,7 +360,7 @@ struct kvfree_thread *kvfree_thread_get_raw(struct kvfree_domain *domain,
 struct kvfree_thread *kvfree_thread_get_clean(struct kvfree_domain *domain)
 {
 	struct kvfree_tls *tls = &kvfree_tls;
-	struct kvfree_thread *thread = record_own(domain);
+	struct kvfree_thread *thread = kvfree_thread_own(domain);
 
 	/* claiming is set here when an allocator hook of the claim below
 	 * comes back to us. */

@@ -185,6 +185,9 @@ size_t kvfree_thread_reclaim(struct kvfree_thread *thread, size_t max);
  * holds the lock. */
 uint64_t kvfree_thread_queued(struct kvfree_thread *thread);
 
+/* The calling thread's record in @domain, NULL if it has none. Raw-safe. */
+struct kvfree_thread *kvfree_thread_own(struct kvfree_domain *domain);
+
 /*
  * The calling thread's record in @domain. _raw looks it up and claims a blank
  * one; _clean makes one. NULL when there is none to be had; _raw may set
