@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The liburcu-kvfree authors
+#
+# kvcached passes all text-protocol tests of libmemcached's memccapable, and
+# stops with everything freed.
+set -u
+
+capable=$(command -v memccapable || command -v memcapable) || {
+	echo "SKIP: no memccapable (Debian: libmemcached-tools)"
+	exit 77
+}
+daemon=${top_builddir:-.}/doc/examples/kvcached/kvcached
+out=$(mktemp) || exit 99
+pid=
+trap 'test -z "$pid" || kill -KILL "$pid" 2>/dev/null; rm -f "$out"' EXIT
+trap 'exit 99' HUP INT TERM
+
+"$daemon" -p 0 >"$out" &
+pid=$!
+port=
+for i in $(seq 100); do
+	port=$(sed -n 's/^kvcached: listening on .* port //p' "$out")
+	test -z "$port" || break
+	kill -0 "$pid" 2>/dev/null || break
+	sleep 0.1
+done
+test -n "$port" || {
+	echo "FAIL: kvcached did not start"
+	exit 1
+}
+
+"$capable" -h 127.0.0.1 -p "$port" -a -v
+capable_status=$?
+
+kill -TERM "$pid"
+wait "$pid"
+daemon_status=$?
+pid=
+cat "$out"
+echo "memccapable: exit status $capable_status, kvcached: $daemon_status"
+test "$capable_status" -eq 0 && test "$daemon_status" -eq 0
