@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The liburcu-kvfree authors
+#
+# What the scripts share: from a fresh checkout to a built tree. To be sourced
+# by bash, with $top set to the top of the source tree.
+#
+# Variables of the environment: BUILD_DIR (build), CC, CFLAGS, CONFIGURE_ARGS, JOBS.
+
+BUILD_DIR=${BUILD_DIR:-$top/build}
+JOBS=${JOBS:-$(nproc)}
+
+# Where the summary of a script goes, and nothing else.
+say()
+{
+	printf '%s\n' "$*"
+}
+
+die()
+{
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# Make configure, unless this is a release, which has it.
+bootstrap()
+{
+	test -e "$top/configure" || "$top/bootstrap"
+}
+
+# Configure in $BUILD_DIR, again when the settings have changed since.
+configure()
+{
+	local settings="CC=${CC-} CFLAGS=${CFLAGS-} ${CONFIGURE_ARGS-}"
+
+	test -e "$BUILD_DIR/config.status" &&
+		test "$settings" = "$(cat "$BUILD_DIR/settings" 2>/dev/null)" &&
+		return
+	mkdir -p "$BUILD_DIR" || return
+	(
+		cd "$BUILD_DIR" || exit
+		test ! -e Makefile || make -s clean
+		# shellcheck disable=SC2086 -- several arguments
+		"$top/configure" --quiet ${CONFIGURE_ARGS-} \
+			${CC:+"CC=$CC"} ${CFLAGS:+"CFLAGS=$CFLAGS"}
+	) || return
+	echo "$settings" >"$BUILD_DIR/settings"
+}
+
+# build DEPS [MAKE-ARG...]
+build()
+{
+	local deps=$1
+
+	shift
+	"$top/scripts/deps" "$deps" || die "something is missing"
+	bootstrap || die "bootstrap failed"
+	configure || die "configure failed"
+	make -s -C "$BUILD_DIR" -j"$JOBS" "$@" || die "make failed"
+}
