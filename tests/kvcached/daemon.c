@@ -23,15 +23,27 @@
 /* ------------------------------------------------------------------ */
 /* The process                                                        */
 
-/* Else AddressSanitizer keeps hundreds of megabytes of what was freed. */
-static void limit_quarantine(void)
+static void add_option(const char *variable, const char *option,
+		const char *value)
 {
-	const char *old = getenv("ASAN_OPTIONS");
-	char options[1024];
+	const char *old = getenv(variable);
+	char options[4096];
 
-	snprintf(options, sizeof(options), "%s%squarantine_size_mb=4",
-		old ? old : "", old ? ":" : "");
-	setenv("ASAN_OPTIONS", options, 1);
+	snprintf(options, sizeof(options), "%s%s%s=%s", old ? old : "",
+		old ? ":" : "", option, value);
+	setenv(variable, options, 1);
+}
+
+static void set_sanitizer_options(void)
+{
+	const char *top = getenv("top_srcdir");
+	char path[2048];
+
+	/* Else it keeps hundreds of megabytes of what was freed. */
+	add_option("ASAN_OPTIONS", "quarantine_size_mb", "4");
+	snprintf(path, sizeof(path), "%s/tests/kvcached/tsan.supp",
+		top ? top : ".");
+	add_option("TSAN_OPTIONS", "suppressions", path);
 }
 
 static void exec_daemon(const char *const *args)
@@ -43,7 +55,7 @@ static void exec_daemon(const char *const *args)
 
 	/* The test may be killed; the daemon must not outlive it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	limit_quarantine();
+	set_sanitizer_options();
 	while (args && *args && argc <= ARGS_MAX)
 		argv[argc++] = *args++;
 	snprintf(path, sizeof(path), "%s/%s", top ? top : ".", PROGRAM);

@@ -10,6 +10,8 @@ capable=$(command -v memccapable || command -v memcapable) || {
 	echo "SKIP: no memccapable (Debian: libmemcached-tools)"
 	exit 77
 }
+TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}suppressions=${top_srcdir:-.}/tests/kvcached/tsan.supp
+export TSAN_OPTIONS
 daemon=${top_builddir:-.}/doc/examples/kvcached/kvcached
 out=$(mktemp) || exit 99
 pid=

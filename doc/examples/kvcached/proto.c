@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "annotate.h"
+
 /* ------------------------------------------------------------------ */
 /* Replies                                                            */
 
@@ -123,6 +125,7 @@ static void reply_item(struct session *session, struct key key)
 		reply_bytes(session, item_value(item),
 				(size_t) item->value_len + 2);
 	}
+	annotate_read_unlock();
 	rcu_read_unlock();
 }
 

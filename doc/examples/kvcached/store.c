@@ -37,6 +37,7 @@
 
 #include <urcu/kvfree.h>
 
+#include "annotate.h"
 #include "hash.h"
 
 #define STRIPES			256
@@ -165,6 +166,7 @@ static int match(struct cds_lfht_node *node, const void *arg)
 	const struct item *item = item_of(node);
 	const struct key *key = arg;
 
+	annotate_found(item);
 	return item->key_len == key->len &&
 		!memcmp(item_key(item), key->bytes, key->len);
 }
@@ -184,6 +186,7 @@ static struct stripe *lock_stripe(struct stripe *stripe)
 
 static void unlock_stripe(struct stripe *stripe)
 {
+	annotate_read_unlock();
 	rcu_read_unlock();
 	pthread_mutex_unlock(&stripe->lock);
 }
@@ -209,6 +212,7 @@ static void link_locked(struct store *store, struct stripe *stripe,
 
 	item->cas = add(&store->last_cas, 1);
 	cds_lfht_node_init(&item->node);
+	annotate_publish(item);
 	old = item_of(cds_lfht_add_replace(store->table, key.hash, match, &key,
 			&item->node));
 	cds_list_add_tail(&item->order, &stripe->order);

@@ -10,7 +10,6 @@
  * has to wait. A client that stays away in the middle of something is closed
  * after STALL_SEC.
  */
-#define _GNU_SOURCE	/* pipe2() */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
