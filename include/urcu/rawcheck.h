@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef _URCU_RAWCHECK_H
+#define _URCU_RAWCHECK_H
+
+/*
+ * urcu/rawcheck.h - tell urcu-rawcheck(1) about raw sections of your own
+ *
+ * urcu-rawcheck sees by itself when a thread holds a pthread_spinlock_t or runs
+ * a signal handler. Where a thread must not sleep for another reason (a
+ * home-grown spinlock, an allocator hook, a real-time loop) say so:
+ *
+ *	urcu_rawcheck_enter();
+ *	...
+ *	urcu_rawcheck_leave();
+ *
+ * Nothing needs to be linked. Outside urcu-rawcheck each call is a test of a
+ * pointer that is NULL. In a statically linked program both are no-ops.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Defined by the library that urcu-rawcheck preloads. */
+extern void urcu_rawcheck_enter_hook(void) __attribute__((weak));
+extern void urcu_rawcheck_leave_hook(void) __attribute__((weak));
+
+/*
+ * The address of a hook, or NULL. Code that is not position-independent would
+ * have the link editor settle for NULL, before anything is preloaded: there
+ * the address is read from the global offset table.
+ */
+#if defined(__x86_64__) && !defined(__PIC__)
+# define _urcu_rawcheck_hook(name)					\
+	__extension__ ({						\
+		void (*_hook)(void);					\
+		__asm__(".weak " #name "\n\t"				\
+			"movq " #name "@GOTPCREL(%%rip), %0"		\
+			: "=r" (_hook));				\
+		_hook;							\
+	})
+#else
+# define _urcu_rawcheck_hook(name)	(name)
+#endif
+
+/*
+ * urcu_rawcheck_enter() - the calling thread must not sleep from here on
+ * urcu_rawcheck_leave() - ends what the last urcu_rawcheck_enter() began
+ *
+ * Sections nest and belong to the thread. A leave without an enter is ignored.
+ *
+ * Context: any. Async-signal-safe, keep errno.
+ */
+static inline void urcu_rawcheck_enter(void)
+{
+	void (*hook)(void) = _urcu_rawcheck_hook(urcu_rawcheck_enter_hook);
+
+	if (hook)
+		hook();
+}
+
+static inline void urcu_rawcheck_leave(void)
+{
+	void (*hook)(void) = _urcu_rawcheck_hook(urcu_rawcheck_leave_hook);
+
+	if (hook)
+		hook();
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _URCU_RAWCHECK_H */
