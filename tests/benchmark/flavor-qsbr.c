@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#define _LGPL_SOURCE
+#define URCU_API_MAP
+#include <urcu/urcu-qsbr.h>
+
+#define BENCH_FLAVOR_OPS bench_ops_qsbr
+#include "flavor-impl.h"

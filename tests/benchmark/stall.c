@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * stall.c - libkvfreestall.so: an allocator that can be made to hang
+ *
+ * Preloaded in front of any allocator. While bench_stall(1) is in force, every
+ * thread that calls the malloc family, mmap or munmap sleeps until it is
+ * lifted, as if the allocator's lock were held by a thread that does not run.
+ */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "bench.h"
+
+static int stalled;		/* atomic */
+static unsigned long calls;	/* atomic: those that had to wait */
+
+void bench_stall(int on)
+{
+	__atomic_store_n(&stalled, on, __ATOMIC_SEQ_CST);
+}
+
+unsigned long bench_stalled_calls(void)
+{
+	return __atomic_load_n(&calls, __ATOMIC_RELAXED);
+}
+
+static void maybe_stall(void)
+{
+	struct timespec ts = { .tv_nsec = 1000000 };
+
+	if (!__atomic_load_n(&stalled, __ATOMIC_SEQ_CST))
+		return;
+	__atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED);
+	while (__atomic_load_n(&stalled, __ATOMIC_SEQ_CST))
+		nanosleep(&ts, NULL);
+}
+
+static struct {
+	void *(*malloc)(size_t);
+	void *(*calloc)(size_t, size_t);
+	void *(*realloc)(void *, size_t);
+	void (*free)(void *);
+	int (*posix_memalign)(void **, size_t, size_t);
+	void *(*aligned_alloc)(size_t, size_t);
+	void *(*mmap)(void *, size_t, int, int, int, off_t);
+	int (*munmap)(void *, size_t);
+} real;
+
+/* What dlsym() itself asks for while the pointers are looked up. */
+static char early[8192];
+static size_t early_used;
+
+static void *early_alloc(size_t size)
+{
+	void *p = early + early_used;
+
+	size = (size + 15) & ~(size_t) 15;
+	if (size > sizeof(early) - early_used)
+		abort();
+	early_used += size;
+	return p;
+}
+
+static bool is_early(const void *p)
+{
+	return (const char *) p >= early &&
+		(const char *) p < early + sizeof(early);
+}
+
+static void look_up(void *into, const char *name)
+{
+	void *symbol = dlsym(RTLD_NEXT, name);
+
+	if (!symbol)
+		abort();
+	memcpy(into, &symbol, sizeof(symbol));
+}
+
+static void __attribute__((constructor)) init(void)
+{
+	if (real.free)
+		return;
+	look_up(&real.mmap, "mmap");
+	look_up(&real.munmap, "munmap");
+	look_up(&real.malloc, "malloc");
+	look_up(&real.calloc, "calloc");
+	look_up(&real.realloc, "realloc");
+	look_up(&real.posix_memalign, "posix_memalign");
+	look_up(&real.aligned_alloc, "aligned_alloc");
+	look_up(&real.free, "free");
+}
+
+void *malloc(size_t size)
+{
+	if (!real.malloc)
+		return early_alloc(size);
+	maybe_stall();
+	return real.malloc(size);
+}
+
+void *calloc(size_t nmemb, size_t size)
+{
+	if (!real.calloc)
+		return early_alloc(nmemb * size);	/* static: zeroed */
+	maybe_stall();
+	return real.calloc(nmemb, size);
+}
+
+void *realloc(void *ptr, size_t size)
+{
+	if (is_early(ptr) || !real.realloc)
+		abort();
+	maybe_stall();
+	return real.realloc(ptr, size);
+}
+
+void free(void *ptr)
+{
+	if (!ptr || is_early(ptr) || !real.free)
+		return;
+	maybe_stall();
+	real.free(ptr);
+}
+
+int posix_memalign(void **ptr, size_t alignment, size_t size)
+{
+	if (!real.posix_memalign)
+		init();
+	maybe_stall();
+	return real.posix_memalign(ptr, alignment, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+	if (!real.aligned_alloc)
+		init();
+	maybe_stall();
+	return real.aligned_alloc(alignment, size);
+}
+
+void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+{
+	if (!real.mmap)
+		look_up(&real.mmap, "mmap");
+	maybe_stall();
+	return real.mmap(addr, length, prot, flags, fd, offset);
+}
+
+int munmap(void *addr, size_t length)
+{
+	if (!real.munmap)
+		look_up(&real.munmap, "munmap");
+	maybe_stall();
+	return real.munmap(addr, length);
+}
