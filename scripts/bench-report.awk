@@ -35,7 +35,7 @@ function med(label, who, n, metric,	key, c) {
 		return 0
 	sort_key(key)
 	c = count[key]
-	return c % 2 ? value[key, (c + 1) / 2] :
+	return c % 2 ? value[key, (c + 1) / 2] : \
 		(value[key, c / 2] + value[key, c / 2 + 1]) / 2
 }
 
@@ -80,7 +80,7 @@ function at_most(id, what, a, b, limit, unit,	r) {
 	}
 	r = a / b
 	line(id, what, "≤ " num(limit) " ×", num(a) " / " num(b) " " unit,
-		num(r), r <= limit ? "reached" :
+		num(r), r <= limit ? "reached" : \
 		"short: " num(r / limit) " times the limit")
 }
 
@@ -92,7 +92,7 @@ function faster(id, what, a, b, limit, unit,	r) {
 	}
 	r = b / a
 	line(id, what, "≥ " num(limit) " ×", num(a) " against " num(b) " " unit,
-		num(r), r >= limit ? "reached" :
+		num(r), r >= limit ? "reached" : \
 		"short: " num(r) " of " num(limit))
 }
 
@@ -101,7 +101,7 @@ function under(id, what, present, x, limit, unit) {
 		missing(id, what, "≤ " num(limit) " " unit)
 	else
 		line(id, what, "≤ " num(limit) " " unit, num(x) " " unit, "-",
-			x <= limit ? "reached" :
+			x <= limit ? "reached" : \
 			"short: " num(x) " " unit)
 }
 
@@ -222,7 +222,7 @@ function scale_rows(who, one, many) {
 		many = med("T", who, 16, "mops")
 		line("E12", who ", 16 updaters against 16 times one", "≥ 0.8",
 			num(many) " / 16 · " num(one) " M/s",
-			num(many / 16 / one), many / 16 / one >= 0.8 ?
+			num(many / 16 / one), many / 16 / one >= 0.8 ? \
 			"reached" : "short")
 		return
 	}
@@ -244,7 +244,7 @@ function lesson_rows(	n) {
 		num(med("K8", "kvfree-raw", 1, "records_per_drain")) \
 		" (with a 20 ms drain " \
 		num(med("K8-20ms", "kvfree-raw", 1, "records_per_drain")) ")",
-		"-", med("K8", "kvfree-raw", 1, "records_per_drain") >= 10 ?
+		"-", med("K8", "kvfree-raw", 1, "records_per_drain") >= 10 ? \
 		"reached" : "short")
 	flood_row("kvfree", n)
 	flood_row("kvfree-raw", n)
@@ -299,7 +299,7 @@ function churn_row(who,	records, pages) {
 		"≤ 64 pages, nothing pending", num(pages) ", " \
 		num(worst("P5", who, cpus, "records")) ", " \
 		num(med("P5", who, cpus, "rss_growth_kb")) " KiB", "-",
-		pages <= 64 && worst("P5", who, cpus, "pending") == 0 ?
+		pages <= 64 && worst("P5", who, cpus, "pending") == 0 ? \
 		"reached" : "short")
 }
 
@@ -341,7 +341,7 @@ function detail_table(title, label, n, metrics,	list, k, i, key, parts, seen, m,
 			continue
 		printf "| %s |", parts[key]
 		for (i = 1; i <= nm; i++)
-			printf " %s |", has(label, parts[key], n, m[i]) ?
+			printf " %s |", has(label, parts[key], n, m[i]) ? \
 				num(med(label, parts[key], n, m[i])) : "-"
 		print ""
 	}
@@ -377,8 +377,8 @@ function summary(	i, n, ids, text) {
 		if (ids[i] in shorts)
 			text = "**short**"
 		else if (ids[i] in other)
-			text = (ids[i] in reached) ?
-				"reached as far as it can be measured here" :
+			text = (ids[i] in reached) ? \
+				"reached as far as it can be measured here" : \
 				"not measured"
 		else
 			text = "reached"
