@@ -115,8 +115,7 @@ static void reset_locks(void)
 	kvfree_area_reset(&rt->area, rt->forking);
 	kvfree_workqueue_reset(&rt->workqueue);
 	kvfree_timer_reset(&rt->timer);
-	rt->refill.queued = false;
-	rt->refill.running = 0;
+	kvfree_work_reset(&rt->refill);
 	rt->tick_gate = 0;
 	rt->refill_hold = 0;
 	for (i = 0; i < KVFREE_MAX_DOMAINS; i++) {
@@ -125,8 +124,8 @@ static void reset_locks(void)
 		pthread_mutex_init(&domain->lock, NULL);
 		pthread_cond_init(&domain->cond, NULL);
 		pthread_mutex_init(&domain->reap_lock, NULL);
-		domain->drain.queued = domain->reap.queued = false;
-		domain->drain.running = domain->reap.running = 0;
+		kvfree_work_reset(&domain->drain);
+		kvfree_work_reset(&domain->reap);
 		memset(domain->batch, 0, sizeof(domain->batch));
 		domain->collecting = false;
 		domain->requested = 0;

@@ -79,14 +79,14 @@
 	.cond = PTHREAD_COND_INITIALIZER,				\
 	.reap_lock = PTHREAD_MUTEX_INITIALIZER,				\
 	.drain = { .fn = kvfree_drain_work },				\
-	.reap = { .fn = kvfree_reap_work },				\
+	.reap = { .fn = kvfree_reap_work, .single = true },				\
 }
 
 struct kvfree_runtime kvfree_runtime = {
 	.area = { .base = KVFREE_AREA_NONE,
 		.lock = PTHREAD_MUTEX_INITIALIZER },
 	.timer = KVFREE_TIMER_INIT,
-	.refill = { .fn = kvfree_refill_work },
+	.refill = { .fn = kvfree_refill_work, .single = true },
 	.workqueue = { .lock = PTHREAD_MUTEX_INITIALIZER,
 		.more = PTHREAD_COND_INITIALIZER,
 		.done = PTHREAD_COND_INITIALIZER,
@@ -112,6 +112,7 @@ static void start_pending(void)
 	}
 	kvfree_workqueue_queue(&kvfree_runtime.workqueue,
 			&kvfree_runtime.refill);
+	kvfree_tick_start();
 }
 
 /* Caller holds start_lock. */

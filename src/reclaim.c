@@ -393,7 +393,7 @@ static void batch_free_pages(struct kvfree_batch *batch)
 {
 	struct kvfree_bulk *bulk;
 	size_t left;
-	bool asked = false;
+	bool asked = false, handed = false;
 
 	while ((bulk = batch_pop(batch, &left))) {
 		if (left > HELP_PAGES && !asked) {
@@ -401,9 +401,14 @@ static void batch_free_pages(struct kvfree_batch *batch)
 					&batch->help);
 			asked = true;
 		}
-		if (!page_hand_back(batch, bulk))
+		if (page_hand_back(batch, bulk))
+			handed = true;
+		else
 			page_free(batch->domain, bulk);
 	}
+	/* An owner that never comes back: the next tick's reaping looks. */
+	if (handed)
+		kvfree_tick_arm();
 }
 
 void kvfree_help_work(struct kvfree_work *work)

@@ -26,8 +26,10 @@ static bool refill_wanted(int *gate)
 	return __atomic_load_n(gate, __ATOMIC_SEQ_CST);
 #else
 	/* Seq_cst: opened before the state is looked at; pairs with the
-	 * exchange in kvfree_refill_request(). */
-	return __atomic_load_n(gate, __ATOMIC_RELAXED) &&
+	 * exchange in kvfree_refill_request(). The load too: it must not be
+	 * done before refill_hold_over() lowered the hold, or a request that
+	 * still saw the hold would be missed. */
+	return __atomic_load_n(gate, __ATOMIC_SEQ_CST) &&
 		__atomic_exchange_n(gate, 0, __ATOMIC_SEQ_CST);
 #endif
 }

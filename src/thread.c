@@ -390,9 +390,11 @@ void kvfree_thread_leave(struct kvfree_domain *domain)
 	if (!thread)
 		return;
 	/* A handler from here on finds no record, before anybody else can
-	 * claim this one. */
-	tls->recent = NULL;
+	 * claim this one. In this order: one that came in between would take
+	 * the record from record[] and put it back into recent. */
 	tls->record[i] = NULL;
+	kvfree_signal_fence();
+	tls->recent = NULL;
 	kvfree_signal_fence();
 	/* Release: pairs with the acquire of the next claim. */
 	__atomic_store_n(&thread->state, KVFREE_THREAD_EXITING,

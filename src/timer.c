@@ -46,6 +46,17 @@ void kvfree_tick_arm(void)
 		__atomic_store_n(&rt->tick_gate, 0, __ATOMIC_SEQ_CST);
 }
 
+void kvfree_tick_start(void)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+	bool armed;
+
+	__atomic_store_n(&rt->tick_gate, 1, __ATOMIC_SEQ_CST);
+	armed = timer_arm(&rt->timer.tick, rt->conf.drain_msec);
+	if (!armed)
+		__atomic_store_n(&rt->tick_gate, 0, __ATOMIC_SEQ_CST);
+}
+
 void kvfree_kick(struct kvfree_domain *domain)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;

@@ -59,6 +59,9 @@ struct kvfree_domain;
 
 /* Requests; raw-safe, may change errno. Each publishes with its gate. */
 void kvfree_tick_arm(void);
+/* At a start: arm the tick whatever its gate says. A call that found no timer
+ * yet may be about to open the gate, and others trusted it meanwhile. */
+void kvfree_tick_start(void);
 void kvfree_kick(struct kvfree_domain *domain);
 void kvfree_refill_request(int *gate);
 

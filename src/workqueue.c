@@ -63,6 +63,33 @@ static struct kvfree_work *next_locked(struct kvfree_workqueue *wq)
 	return work;
 }
 
+/* Caller holds the lock. */
+static void queue_locked(struct kvfree_workqueue *wq, struct kvfree_work *work)
+{
+	if (work->queued || wq->stop)
+		return;
+	if (work->single && work->running) {
+		work->again = true;
+		return;
+	}
+	work->queued = true;
+	work->next = NULL;
+	*wq->tail = work;
+	wq->tail = &work->next;
+	pthread_cond_signal(&wq->more);
+}
+
+/* Caller holds the lock. */
+static void finish_locked(struct kvfree_workqueue *wq, struct kvfree_work *work)
+{
+	work->running--;
+	if (work->again) {
+		work->again = false;
+		queue_locked(wq, work);
+	}
+	pthread_cond_broadcast(&wq->done);
+}
+
 static void *worker(void *arg)
 {
 	struct kvfree_workqueue *wq = arg;
@@ -73,8 +100,7 @@ static void *worker(void *arg)
 		pthread_mutex_unlock(&wq->lock);
 		work->fn(work);
 		pthread_mutex_lock(&wq->lock);
-		work->running--;
-		pthread_cond_broadcast(&wq->done);
+		finish_locked(wq, work);
 	}
 	pthread_mutex_unlock(&wq->lock);
 	return NULL;
@@ -129,13 +155,7 @@ void kvfree_workqueue_queue(struct kvfree_workqueue *wq,
 		struct kvfree_work *work)
 {
 	pthread_mutex_lock(&wq->lock);
-	if (!work->queued && !wq->stop) {
-		work->queued = true;
-		work->next = NULL;
-		*wq->tail = work;
-		wq->tail = &work->next;
-		pthread_cond_signal(&wq->more);
-	}
+	queue_locked(wq, work);
 	pthread_mutex_unlock(&wq->lock);
 }
 
@@ -153,6 +173,7 @@ void kvfree_workqueue_cancel(struct kvfree_workqueue *wq,
 			wq->tail = link;
 		work->queued = false;
 	}
+	work->again = false;
 	while (work->running)
 		pthread_cond_wait(&wq->done, &wq->lock);
 	pthread_mutex_unlock(&wq->lock);
@@ -168,4 +189,11 @@ void kvfree_workqueue_reset(struct kvfree_workqueue *wq)
 	wq->stop = true;
 	wq->nr_threads = 0;
 	wq->threads = NULL;
+}
+
+void kvfree_work_reset(struct kvfree_work *work)
+{
+	work->queued = false;
+	work->again = false;
+	work->running = 0;
 }

@@ -9,7 +9,9 @@
  *
  * A work item is a struct inside what it works on: queueing allocates nothing
  * and cannot fail. An item that is queued already is not queued twice; one
- * that is running may be queued again. (The kernel's work_struct.)
+ * that is running may be queued again. Several workers may then run it at the
+ * same time, unless it is single: then it is run once more when it ends.
+ * (The kernel's work_struct is always single.)
  *
  * Locking discipline: workqueue.lock guards the list and the items' fields,
  * and is held for a few instructions. Innermost but for nothing: no lock is
@@ -23,7 +25,9 @@
 struct kvfree_work {
 	void (*fn)(struct kvfree_work *work);	/* read-only */
 	struct kvfree_work *next;		/* under workqueue.lock */
+	bool single;				/* read-only */
 	bool queued;				/* under workqueue.lock */
+	bool again;				/* under workqueue.lock: single */
 	unsigned int running;			/* under workqueue.lock */
 };
 
@@ -48,8 +52,9 @@ void kvfree_workqueue_queue(struct kvfree_workqueue *wq,
 void kvfree_workqueue_cancel(struct kvfree_workqueue *wq,
 		struct kvfree_work *work);
 
-/* In the child of a fork: empty, unlocked, no threads. */
+/* In the child of a fork: empty, unlocked, no threads; not queued. */
 void kvfree_workqueue_reset(struct kvfree_workqueue *wq);
+void kvfree_work_reset(struct kvfree_work *work);
 
 /*
  * Create a thread of the library: all signals blocked, SCHED_OTHER whatever
