@@ -34,11 +34,17 @@ static bool refill_wanted(int *gate)
 #endif
 }
 
-/* An empty cache with a refill under way says that the target is too low. */
+/*
+ * A call that found no page says that the target is too low, even if pages came
+ * back since. Caller holds the lock.
+ */
 static void target_grow(struct kvfree_thread *thread)
 {
-	unsigned int target = thread->target * 2;
+	unsigned int target = thread->target;
 
+	if (thread->starved)
+		target *= 2;
+	thread->starved = false;
 	if (target < kvfree_runtime.conf.min_cached_pages)
 		target = kvfree_runtime.conf.min_cached_pages;
 	if (target > KVFREE_MAX_TARGET)
@@ -51,8 +57,7 @@ static void target_grow(struct kvfree_thread *thread)
 static bool refill_thread(struct kvfree_thread *thread)
 {
 	kvfree_thread_lock(thread);
-	if (!thread->cache)
-		target_grow(thread);
+	target_grow(thread);
 	while (thread->nr_cached < thread->target) {
 		struct kvfree_bulk *bulk;
 

@@ -75,6 +75,7 @@ bool kvfree_thread_append_slow(struct kvfree_thread *thread,
 	}
 	bulk = thread->cache;
 	if (!bulk) {
+		thread->starved = true;
 		*events |= KVFREE_EVENT_REFILL;
 		return false;
 	}

@@ -51,6 +51,7 @@ struct kvfree_thread {
 	struct kvfree_bulk *cache;	/* under lock: empty pages */
 	unsigned int nr_cached;		/* under lock: length of cache */
 	unsigned int target;		/* under lock: what a refill fills to */
+	bool starved;			/* under lock: a call found no page */
 	unsigned int pages_used;	/* under lock: since the last tick */
 	unsigned int idle_ticks;	/* under lock: ticks without use */
 
