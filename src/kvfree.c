@@ -70,6 +70,7 @@
 #include "refill.h"
 #include "runtime.h"
 #include "thread.h"
+#include "trace.h"
 
 /* Largest number of rounds in which exit empties what frees queue anew. */
 #define EXIT_ROUNDS	1000
@@ -348,6 +349,7 @@ static __attribute__((noinline)) void emergency_queue(
 	/* Counted first, so that nothing is ever freed that was not queued. */
 	nr = __atomic_add_fetch(&domain->count.emergency, 1, __ATOMIC_RELAXED);
 	kvfree_emergency_push(&domain->emergency, ptr, offset, channel);
+	kvfree_trace(emergency, flavor, ptr);
 	kvfree_tick_arm();
 	if (many && nr % many == 0)
 		kvfree_kick(domain);

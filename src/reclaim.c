@@ -22,6 +22,7 @@
 #include "reclaim.h"
 #include "runtime.h"
 #include "thread.h"
+#include "trace.h"
 
 /* A batch of more pages than this asks another worker to help free it. */
 #define HELP_PAGES	16
@@ -247,6 +248,7 @@ static void batch_collect(struct kvfree_domain *domain,
 	batch->collected = __atomic_add_fetch(&domain->clock, 1,
 			__ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&domain->count.drains, 1, __ATOMIC_RELAXED);
+	kvfree_trace(batch_collected, domain, batch->seq, batch->pages.count);
 	kvfree_hook(KVFREE_HOOK_COLLECTED);
 }
 
@@ -261,6 +263,7 @@ static void batch_grace_period(struct kvfree_domain *domain,
 	batch->grace_period = __atomic_add_fetch(&domain->clock, 1,
 			__ATOMIC_SEQ_CST);
 	kvfree_domain_synchronize(domain);
+	kvfree_trace(grace_period_over, domain, batch->seq);
 	kvfree_hook(KVFREE_HOOK_GRACE_PERIOD_OVER);
 }
 
@@ -448,6 +451,7 @@ static void batch_free(struct kvfree_domain *domain, struct kvfree_batch *batch)
 	emergency_free(domain, batch->emergency);
 	batch->emergency = NULL;
 	kvfree_workqueue_cancel(&kvfree_runtime.workqueue, &batch->help);
+	kvfree_trace(batch_freed, domain, batch->seq);
 }
 
 static void batch_run(struct kvfree_domain *domain, struct kvfree_batch *batch)

@@ -19,6 +19,7 @@
 #include "refill.h"
 #include "runtime.h"
 #include "thread.h"
+#include "trace.h"
 
 static bool refill_wanted(int *gate)
 {
@@ -58,13 +59,16 @@ static bool refill_thread(struct kvfree_thread *thread)
 {
 	kvfree_thread_lock(thread);
 	target_grow(thread);
+	kvfree_trace(refill, thread, thread->target - thread->nr_cached);
 	while (thread->nr_cached < thread->target) {
 		struct kvfree_bulk *bulk;
 
 		kvfree_thread_unlock(thread);
 		bulk = kvfree_bulk_alloc(thread->domain);
-		if (!bulk)
+		if (!bulk) {
+			kvfree_trace(refill_failed, thread);
 			return false;
+		}
 		kvfree_thread_lock(thread);
 		/* Pages may have come back from a drain meanwhile; one too
 		 * many is cheaper than one allocated for nothing. */

@@ -17,6 +17,7 @@
 #include "reclaim.h"
 #include "refill.h"
 #include "runtime.h"
+#include "trace.h"
 
 /* Arm the timer in *@fd; 0 means at once. Raw-safe. */
 static bool timer_arm(int *fd, unsigned int msec)
@@ -64,6 +65,7 @@ void kvfree_kick(struct kvfree_domain *domain)
 	/* Seq_cst: pairs with the exchange in batch_collect(). */
 	if (__atomic_exchange_n(&domain->kick_gate, 1, __ATOMIC_SEQ_CST))
 		return;
+	kvfree_trace(kick, domain);
 	if (timer_arm(&rt->timer.kick, 0))
 		__atomic_fetch_add(&domain->count.kicks, 1, __ATOMIC_RELAXED);
 	else

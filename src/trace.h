@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef KVFREE_TRACE_H
+#define KVFREE_TRACE_H
+
+/*
+ * trace.h - static probes for perf, bpftrace and SystemTap
+ *
+ *	bpftrace -e 'usdt:/usr/lib/.../liburcu-kvfree.so:kvfree:batch_freed
+ *		{ @pages = hist(arg2); }'
+ *
+ * A probe is one no-op instruction until somebody attaches to it; none lies on
+ * the fast path. Without <sys/sdt.h> the probes compile to nothing.
+ *
+ *	emergency(flavor, object)		object went to the emergency list
+ *	kick(domain)				drain asked for before its time
+ *	refill(record, pages wanted)		worker fills a record's cache
+ *	refill_failed(record)			the allocator failed
+ *	batch_collected(domain, seq, pages)
+ *	grace_period_over(domain, seq)
+ *	batch_freed(domain, seq)
+ */
+
+#include "common.h"
+
+#ifdef HAVE_SYS_SDT_H
+# define SDT_USE_VARIADIC
+# include <sys/sdt.h>
+# define kvfree_trace(name, ...) STAP_PROBEV(kvfree, name, ##__VA_ARGS__)
+#else
+# define kvfree_trace(name, ...) do { } while (0)
+#endif
+
+#endif /* KVFREE_TRACE_H */
