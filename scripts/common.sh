@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SPDX-FileCopyrightText: The liburcu-kvfree authors
 #
@@ -39,7 +40,8 @@ configure()
 	(
 		cd "$BUILD_DIR" || exit
 		test ! -e Makefile || make -s clean
-		# shellcheck disable=SC2086 -- several arguments
+		# Several words.
+		# shellcheck disable=SC2086
 		"$top/configure" --quiet ${CONFIGURE_ARGS-} \
 			${CC:+"CC=$CC"} ${CFLAGS:+"CFLAGS=$CFLAGS"}
 	) || return

@@ -21,7 +21,7 @@ trap 'exit 99' HUP INT TERM
 "$daemon" -p 0 >"$out" &
 pid=$!
 port=
-for i in $(seq 100); do
+for _ in $(seq 100); do
 	port=$(sed -n 's/^kvcached: listening on .* port //p' "$out")
 	test -z "$port" || break
 	kill -0 "$pid" 2>/dev/null || break
