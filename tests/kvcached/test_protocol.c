@@ -264,14 +264,14 @@ static void items_expire(void **state)
 	(void) state;
 	talk(fd, "set past 0 -1 1\r\na\r\n", "STORED\r\n");
 	talk(fd, "set y1970 0 2592001 1\r\na\r\n", "STORED\r\n");
-	talk(fd, "set second 0 1 1\r\na\r\n", "STORED\r\n");
+	talk(fd, "set second 0 2 1\r\na\r\n", "STORED\r\n");
 	talk(fd, "set long 0 100 1\r\na\r\n", "STORED\r\n");
 	talk(fd, "set century 0 9223372036854775807 1\r\na\r\n", "STORED\r\n");
-	talk(fd, "set touched 0 1 1\r\na\r\n", "STORED\r\n");
+	talk(fd, "set touched 0 2 1\r\na\r\n", "STORED\r\n");
 	talk(fd, "touch touched 100\r\n", "TOUCHED\r\n");
 	talk(fd, "touch none 100\r\n", "NOT_FOUND\r\n");
 	talk(fd, "get second past y1970\r\n", "VALUE second 0 1\r\na\r\nEND\r\n");
-	usleep(1100 * 1000);
+	usleep(2100 * 1000);
 	talk(fd, "get second long century touched\r\n",
 		"VALUE long 0 1\r\na\r\nVALUE century 0 1\r\na\r\n"
 		"VALUE touched 0 1\r\na\r\nEND\r\n");
