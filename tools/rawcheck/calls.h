@@ -58,8 +58,8 @@
 	X(printf) X(fprintf) X(vprintf) X(vfprintf) X(dprintf)		\
 	X(vdprintf) X(puts) X(fputs) X(fputc) X(putc) X(putchar)	\
 	X(fwrite) X(fflush) X(perror) X(fread) X(fgets) X(fgetc)	\
-	X(getc) X(getchar) X(getline) X(fopen) X(fclose) X(syslog)	\
-	X(vsyslog)
+	X(getc) X(getchar) X(getline) X(getdelim) X(fopen) X(fclose)	\
+	X(syslog) X(vsyslog)
 
 /* Every call with a wrapper of the same name. */
 #define RC_CALLS(X)							\

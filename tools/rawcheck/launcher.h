@@ -77,17 +77,15 @@ struct rc_place {
 	const char *object;	/* path, or NULL */
 	const char *symbol;	/* or NULL */
 	uint64_t into;		/* bytes from the symbol to the address */
-	char *source;		/* "file.c:12", or NULL; owned by the place */
+	const char *source;	/* "file.c:12", or NULL */
 };
 
 /*
- * Names @nr frames of @finding. places[].object points into the finding, symbol
- * into a cache that lives as long as the process.
+ * Names @nr frames of @finding. The names live as long as the process.
  */
 void rc_name_frames(const struct rc_finding *finding,
 		const struct rc_frame *frames, struct rc_place *places,
 		unsigned int nr);
-void rc_free_places(struct rc_place *places, unsigned int nr);
 
 /* ---- report.c ---- */
 

@@ -115,18 +115,6 @@ static struct rc_report *rc_make_report(struct rc_finding *finding)
 	return report;
 }
 
-static void rc_free_report(struct rc_report *report)
-{
-	const struct rc_finding *finding = report->finding;
-	unsigned int i;
-
-	rc_free_places(report->stack, finding->nr_frames);
-	rc_free_places(report->what, finding->nr_contexts);
-	for (i = 0; i < finding->nr_contexts; i++)
-		rc_free_places(report->trace[i], finding->contexts[i].nr);
-	free(report);
-}
-
 /* ------------------------------------------------------------------ */
 /* Judging                                                            */
 
@@ -236,7 +224,7 @@ static void rc_judge(struct rc_finding *finding, struct rc_judged *judged)
 
 	if (rc_is_suppressed(report)) {
 		judged->fate = RC_IGNORED;
-		rc_free_report(report);
+		free(report);
 		return;
 	}
 	judged->fate = RC_NUMBERED;
@@ -250,7 +238,7 @@ static void rc_judge(struct rc_finding *finding, struct rc_judged *judged)
 		report->number = judged->number;
 		rc_print(report);
 	}
-	rc_free_report(report);
+	free(report);
 }
 
 /* Lets a process go on, or abort, that waits in --abort mode. */

@@ -26,6 +26,15 @@
 
 extern char **environ;
 
+#define RC_LINE_BUCKETS	256
+
+/* A source line that was asked for; source is NULL where there is none. */
+struct rc_line {
+	struct rc_line *next;
+	uint64_t address;
+	char *source;
+};
+
 /* An object file; stays open, for the names that point into it. */
 struct rc_object {
 	struct rc_object *next;
@@ -33,6 +42,7 @@ struct rc_object {
 	struct rc_image image;
 	bool readable;
 	bool has_lines;
+	struct rc_line *lines[RC_LINE_BUCKETS];	/* by address */
 };
 
 /* Reporter thread only. */
@@ -171,9 +181,8 @@ static FILE *rc_spawn(char **argv, pid_t *pid)
 }
 
 /* "dir/file.c:12 (discriminator 3)" to "file.c:12"; NULL for what is unknown. */
-static char *rc_clean_line(char *line)
+static const char *rc_clean_line(char *line)
 {
-	const char *base = rc_base_name(line);
 	char *end = strpbrk(line, "\r\n");
 
 	if (end)
@@ -185,49 +194,111 @@ static char *rc_clean_line(char *line)
 	if (line[0] == '?' || !end || end[1] == '?' ||
 			strcmp(end, ":0") == 0)
 		return NULL;
-	return rc_format("%s", base);
+	return rc_base_name(line);
 }
 
-static void rc_read_lines(FILE *from, struct rc_place **places,
+static void rc_append_line(struct rc_line *line, const char *text)
+{
+	char *longer;
+
+	if (!text)
+		return;
+	if (!line->source) {
+		line->source = rc_format("%s", text);
+		return;
+	}
+	longer = rc_format("%s in %s", line->source, text);
+	free(line->source);
+	line->source = longer;
+}
+
+/*
+ * With -a each address is printed before its lines, with -i there are as many
+ * lines as functions were inlined there, the innermost first.
+ */
+static void rc_read_lines(FILE *from, struct rc_line **lines, unsigned int nr)
+{
+	unsigned int seen = 0;
+	char *text = NULL;
+	size_t room = 0;
+
+	while (getline(&text, &room, from) >= 0) {
+		if (strncmp(text, "0x", 2) == 0)
+			seen++;
+		else if (seen > 0 && seen <= nr)
+			rc_append_line(lines[seen - 1], rc_clean_line(text));
+	}
+	free(text);
+}
+
+/* Asks for all of @lines in one go; they are new. */
+static void rc_ask_lines(struct rc_object *object, struct rc_line **lines,
 		unsigned int nr)
 {
-	char *line = NULL;
-	size_t room = 0;
+	char *argv[RC_MAX_FRAMES + 5] = {
+		"addr2line", "-iae", object->path,
+	};
 	unsigned int i;
-
-	for (i = 0; i < nr && getline(&line, &room, from) >= 0; i++)
-		places[i]->source = rc_clean_line(line);
-	free(line);
-}
-
-/* Asks for all places in the object of the first in one go. */
-static void rc_ask_lines(const char *object, const struct rc_frame *frames,
-		struct rc_place *places, unsigned int nr)
-{
-	char *argv[RC_MAX_FRAMES + 4] = { "addr2line", "-e", (char *) object };
-	struct rc_place *asked[RC_MAX_FRAMES];
-	unsigned int i, nr_asked = 0;
 	pid_t pid;
 	FILE *from;
 
-	for (i = 0; i < nr; i++) {
-		if (places[i].object != object)
-			continue;
-		argv[3 + nr_asked] = rc_format("%#llx", (unsigned long long)
-				rc_lookup_address(&frames[i]));
-		asked[nr_asked++] = &places[i];
-	}
-	argv[3 + nr_asked] = NULL;
+	for (i = 0; i < nr; i++)
+		argv[3 + i] = rc_format("%#llx",
+				(unsigned long long) lines[i]->address);
+	argv[3 + nr] = NULL;
 	from = rc_spawn(argv, &pid);
 	if (from) {
-		rc_read_lines(from, asked, nr_asked);
+		rc_read_lines(from, lines, nr);
 		fclose(from);
 		/* With --wait the main thread may have been faster. */
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
-	for (i = 0; i < nr_asked; i++)
+	for (i = 0; i < nr; i++)
 		free(argv[3 + i]);
+}
+
+/* What is known about @address; *is_new where nothing was asked yet. */
+static struct rc_line *rc_line_of(struct rc_object *object, uint64_t address,
+		bool *is_new)
+{
+	struct rc_line **bucket = &object->lines[address % RC_LINE_BUCKETS];
+	struct rc_line *line;
+
+	*is_new = false;
+	for (line = *bucket; line; line = line->next)
+		if (line->address == address)
+			return line;
+	line = rc_alloc(sizeof(*line));
+	line->address = address;
+	line->next = *bucket;
+	*bucket = line;
+	*is_new = true;
+	return line;
+}
+
+/* Gives their source lines to those of the places that lie in @object. */
+static void rc_name_lines(struct rc_object *object,
+		const struct rc_frame *frames, struct rc_place *places,
+		unsigned int nr)
+{
+	struct rc_line *asked[RC_MAX_FRAMES], *of[RC_MAX_FRAMES];
+	unsigned int i, nr_asked = 0;
+	bool is_new;
+
+	for (i = 0; i < nr; i++) {
+		if (places[i].object != object->path)
+			continue;
+		of[i] = rc_line_of(object, rc_lookup_address(&frames[i]),
+				&is_new);
+		if (is_new)
+			asked[nr_asked++] = of[i];
+	}
+	if (nr_asked > 0 && rc_options.sources && object->has_lines)
+		rc_ask_lines(object, asked, nr_asked);
+	for (i = 0; i < nr; i++)
+		if (places[i].object == object->path)
+			places[i].source = of[i]->source;
 }
 
 /* ------------------------------------------------------------------ */
@@ -251,20 +322,12 @@ void rc_name_frames(const struct rc_finding *finding,
 			rc_name_symbol(object, rc_lookup_address(&frames[i]),
 					&places[i]);
 	}
-	for (i = 0; i < nr && rc_options.sources; i++) {
+	for (i = 0; i < nr; i++) {
 		for (j = 0; j < i; j++)
 			if (places[j].object == places[i].object)
 				break;
-		if (j == i && places[i].object &&
-				rc_open_object(places[i].object)->has_lines)
-			rc_ask_lines(places[i].object, frames, places, nr);
+		if (j == i && places[i].object)
+			rc_name_lines(rc_open_object(places[i].object), frames,
+					places, nr);
 	}
-}
-
-void rc_free_places(struct rc_place *places, unsigned int nr)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++)
-		free(places[i].source);
 }

@@ -39,6 +39,12 @@ RC_WRAP(int, getc, (FILE *stream), (stream), true)
 RC_WRAP(int, getchar, (void), (), true)
 RC_WRAP(ssize_t, getline, (char **line, size_t *size, FILE *stream),
 	(line, size, stream), true)
+RC_WRAP(ssize_t, getdelim,
+	(char **line, size_t *size, int end, FILE *stream),
+	(line, size, end, stream), true)
+RC_WRAP_AS(getdelim, ssize_t, __getdelim,
+	(char **line, size_t *size, int end, FILE *stream),
+	(line, size, end, stream), true)
 RC_WRAP(FILE *, fopen, (const char *path, const char *mode),
 	(path, mode), true)
 RC_WRAP_AS(fopen, FILE *, fopen64, (const char *path, const char *mode),

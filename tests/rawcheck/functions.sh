@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The liburcu-kvfree authors
+#
+# functions.sh - what the tests of urcu-rawcheck share; sourced by them
+
+: "${top_srcdir:=.}" "${top_builddir:=.}" "${CC:=cc}"
+rawcheck=$top_builddir/tools/rawcheck/urcu-rawcheck
+failures=0
+unset URCU_RAWCHECK_SHARED URCU_RAWCHECK_LIBRARY LD_PRELOAD
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/rawcheck.XXXXXX") || exit 99
+trap 'rm -rf "$work"' EXIT
+trap 'exit 99' HUP INT TERM
+
+fail()
+{
+	echo "FAIL: $*"
+	if [ -s "$work/err" ]; then
+		sed 's/^/    /' "$work/err" | head -n 40
+	fi
+	failures=$((failures + 1))
+}
+
+# expect WHAT CODE PATTERN COMMAND...: the command's exit code, and a basic regular
+# expression that must match in its standard error; "" means that must be empty.
+expect()
+{
+	what=$1 want=$2 pattern=$3
+	shift 3
+	"$@" >"$work/out" 2>"$work/err"
+	code=$?
+	if [ $code != "$want" ]; then
+		fail "$what: exit code $code, not $want"
+	elif [ -z "$pattern" ] && [ -s "$work/err" ]; then
+		fail "$what: not silent"
+	elif ! grep -q -e "$pattern" "$work/err" && [ -n "$pattern" ]; then
+		fail "$what: no '$pattern'"
+	fi
+}
+
+finish()
+{
+	if [ $failures != 0 ]; then
+		echo "$failures failures"
+		exit 1
+	fi
+	exit 0
+}
