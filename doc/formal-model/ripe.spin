@@ -6,11 +6,12 @@
  *
  * One record. Its owner appends NR_OBJ objects, each by a raw call or by a
  * clean one, which also takes one victim from the record's ripe list and frees
- * it outside the lock. Two workers run drains: at most two batches at a time,
- * one of them in the collect and grace period phase. After its grace period
- * a batch goes back to the ripe list, or is freed by the worker; a drain takes
- * the ripe list of an owner that stayed away. NR_BARRIERS threads call
- * the barrier once each, at any time.
+ * it outside the lock. A tick asks for a drain and for a reap. Two workers run
+ * drains: at most two batches at a time, one of them in the collect and
+ * grace period phase; after its grace period a batch goes back to the ripe
+ * list, or is freed. A worker reaps: it takes the ripe list of an owner
+ * that stayed away since the last tick. NR_BARRIERS threads call the barrier
+ * once each, at any time.
  *
  * Properties:
  *  - when a barrier returns, every object queued before its call is freed;
@@ -19,56 +20,60 @@
  *    strands nothing, and nobody waits for ever (a barrier that does is an
  *    invalid end state).
  *
- * A critical section of the record's lock or of the domain's drain mutex is
- * one atomic step here; emergency.spin has the lock in detail. The grace
- * period is the matter of batch.spin, the gates that of drain-gate.spin.
+ * A critical section of the record's lock or of domain.lock is one atomic step
+ * here; emergency.spin has the former in detail. domain.reap_lock is held
+ * over several steps and modelled as such. The grace period is the matter of
+ * batch.spin, the gates that of drain-gate.spin.
  *
  * Switches, each of which must make the model fail:
- *  STEAL_DURING_BARRIER	drains that begin during a barrier take ripe lists
- *  BATCH_ENDS_EARLY	a barrier's batch ends before its ripe lists are freed
+ *  NO_REAP_LOCK		ripe lists are taken and freed without reap_lock
  *  NO_WAIT_OLDER	barrier does not wait for older batches
  *  RIPE_BEFORE_OLDER	barrier takes ripe lists, then waits for older batches
  *  NO_WAIT_VICTIM	barrier does not wait for the owner's victim
  *  SAMPLE_FIRST		victims are sampled before the ripe lists are taken
- *  COUNT_OUTSIDE	victims_taken is counted after the unlock
- *  FREED_RELAXED	victims_freed may become visible before the free
+ *  COUNT_OUTSIDE	nr_taken is counted after the unlock
+ *  FREED_RELAXED	nr_freed may become visible before the free
+ *  BATCH_ENDS_EARLY	a batch ends before its pages are handed back or freed
  *  HANDBACK_NO_ARM	handing back does not arm the drain timer
- *  LEAVE_NO_ARM		a drain leaves a ripe list without arming the timer
- *  AGAIN_LOST		ending a phase does not look for drains put off
+ *  LEAVE_NO_ARM		a reap leaves a ripe list without arming the timer
+ *  REQUEST_LOST		the end of a phase does not look for requests
  */
 
 #ifndef NR_OBJ
 #define NR_OBJ		3
 #endif
 #ifndef NR_BARRIERS
-#define NR_BARRIERS	2
+#define NR_BARRIERS	1
 #endif
-#define NR_WORKERS	2
+#ifndef NR_WORKERS
+#define NR_WORKERS	1
+#endif
 #define ALL		((1 << NR_OBJ) - 1)
 #define lowest(set)	((set) & (256 - (set)))
 
-/* The record; all but victims_freed under its lock. */
+/* The record; all but nr_freed under its lock. */
 byte cur;			/* objects in its pages */
 byte ripe;			/* objects handed back */
-bit clean;			/* owner was in a clean context */
-byte victims_taken;
-byte victims_freed;
+bit clean_seen, was_clean;	/* in this drain period, in the last */
+byte nr_taken;
+byte nr_freed;
 
-/* The domain, under its drain mutex. */
-bit gp_busy;
+/* The domain, under domain.lock. */
+bit collecting;
 bit slot[2];			/* a batch is in it */
-bit elder;			/* the older batch while both are taken */
-bit again;
-byte barriers_waiting;		/* for the phase and a slot */
-byte barriers;			/* between call and return */
+bit requested;
+byte waiters;
+byte older[NR_BARRIERS];	/* slots that held a batch at the begin */
 
-bit work, tick_armed;
+bit reap_lock;
+bit drain_work, reap_work, tick_armed;
+
+byte calls;			/* barriers called */
 
 /* Ghosts: what the properties speak of. */
 byte queued, freed;
 
-#define slots_full	(slot[0] && slot[1])
-#define older(mine)	(slot[1 - mine] && elder != mine)
+#define may_begin	(!collecting && !(slot[0] && slot[1]))
 
 inline free_set(set)
 {
@@ -79,12 +84,20 @@ inline free_set(set)
 	}
 }
 
-/* The next three: caller is in an atomic step. */
-inline requeue_deferred()
+/* The next two: caller is in an atomic step. */
+inline begin(mine)
 {
-#ifndef AGAIN_LOST
+	mine = slot[0];
+	slot[mine] = 1;
+	requested = 0;
+	collecting = 1
+}
+
+inline queue_again()
+{
+#ifndef REQUEST_LOST
 	if
-	:: again -> again = 0; work = 1
+	:: requested && !waiters && may_begin -> drain_work = 1
 	:: else
 	fi
 #else
@@ -92,75 +105,69 @@ inline requeue_deferred()
 #endif
 }
 
-inline take_slot(mine)
-{
-	gp_busy = 1;
-	mine = slot[0];
-	slot[mine] = 1;
-	elder = 1 - mine
-}
-
-inline end_batch(mine)
-{
-	slot[mine] = 0;
-	elder = 0;
-	requeue_deferred()
-}
-
-inline end_gp_phase()
+inline collecting_over()
 {
 	d_step {
-		gp_busy = 0;
-		requeue_deferred()
+		collecting = 0;
+		queue_again()
 	}
 }
 
-inline take_ripe(set)
+inline batch_over(mine)
 {
-	d_step { set = ripe; ripe = 0 }
+	d_step {
+		slot[mine] = 0;
+		older[0] = older[0] & ~(1 << mine);
+#if NR_BARRIERS > 1
+		older[1] = older[1] & ~(1 << mine);
+#endif
+		mine = 0;
+		queue_again()
+	}
 }
+
+/* Ripe lists are freed under reap_lock. Take is one step with the lock. */
+#ifdef NO_REAP_LOCK
+#define reap_may_take	true
+#else
+#define reap_may_take	(!reap_lock)
+#endif
 
 active proctype owner()
 {
-	byte n, victim;
-	bit swap;
+	byte victim;
 
 	do
-	:: n < NR_OBJ ->
+	:: atomic {
+		queued < ALL ->
+		cur = cur | (queued + 1);
+		queued = queued | (queued + 1);
+		tick_armed = 1;
 		if
-		:: swap = 0			/* a raw call */
-		:: swap = 1			/* a clean one */
-		fi;
-		d_step {
-			cur = cur | (1 << n);
-			queued = queued | (1 << n);
-			n++;
-			if
-			:: swap ->
-				clean = 1;
-				victim = lowest(ripe);
-				ripe = ripe & ~victim;
+		:: true				/* a raw call */
+		:: true ->			/* a clean one */
+			clean_seen = 1;
+			victim = lowest(ripe);
+			ripe = ripe & ~victim;
 #ifndef COUNT_OUTSIDE
-				victims_taken = victims_taken + (victim != 0)
+			nr_taken = nr_taken + (victim != 0)
 #endif
-			:: else
-			fi
-		}
-		if
-		:: victim ->
+		fi
+	   }
+	   if
+	   :: victim ->
 #ifdef COUNT_OUTSIDE
-			victims_taken++;
+		nr_taken++;
 #endif
 #ifdef FREED_RELAXED
-			victims_freed++;
-			free_set(victim)
+		nr_freed++;
+		free_set(victim)
 #else
-			free_set(victim);
-			victims_freed++
+		free_set(victim);
+		nr_freed++
 #endif
-		:: else
-		fi;
-		tick_armed = 1
+	   :: else
+	   fi
 	:: else -> break
 	od
 }
@@ -169,117 +176,123 @@ active proctype timer()
 {
 end:
 	do
-	:: atomic { tick_armed -> tick_armed = 0; work = 1 }
+	:: d_step {
+		tick_armed ->
+		tick_armed = 0;
+		requested = 1;
+		drain_work = 1;
+		reap_work = 1
+	   }
 	od
 }
 
-active [NR_WORKERS] proctype worker()
+active [NR_WORKERS] proctype drain()
 {
-	byte pages, stolen;
-	bit mine, was_clean, may_steal;
+	byte pages;
+	bit mine, handed;
 
 end:
 	atomic {
-		work -> work = 0;
+		drain_work -> drain_work = 0;
 		if
-		:: gp_busy || slots_full || barriers_waiting ->
-			again = 1;
-			goto end
-		:: else
-		fi;
-		take_slot(mine);
-#ifdef STEAL_DURING_BARRIER
-		may_steal = 1
-#else
-		may_steal = (barriers == 0)
-#endif
-	}
-	d_step {			/* collect */
-		pages = cur;
-		cur = 0;
-		was_clean = clean;
-		clean = 0;
-		if
-		:: !was_clean && may_steal -> stolen = ripe; ripe = 0
-		:: else
-		fi;
-		may_steal = 0;
-#ifndef LEAVE_NO_ARM
-		/* What stays pending needs another drain. */
-		if
-		:: ripe -> tick_armed = 1
-		:: else
+		:: requested && !waiters && may_begin -> begin(mine)
+		:: else -> goto end
 		fi
-#endif
 	}
+	d_step { pages = cur; cur = 0 }
 	/* the grace period is here */
-	end_gp_phase();
-	if
-	:: stolen -> free_set(stolen)
-	:: else
-	fi;
-	if
-	:: pages && was_clean ->
-		d_step { ripe = ripe | pages; pages = 0 }
-#ifndef HANDBACK_NO_ARM
-		tick_armed = 1
+	collecting_over();
+#ifdef BATCH_ENDS_EARLY
+	batch_over(mine);
 #endif
-	:: pages && !was_clean -> free_set(pages)
-	:: else
-	fi;
 	d_step {
-		was_clean = 0;
-		end_batch(mine);
-		mine = 0
+		if
+		:: was_clean || clean_seen ->
+			handed = (pages != 0);
+			ripe = ripe | pages;
+			pages = 0
+		:: else ->
+			free_set(pages)
+		fi
 	}
+	d_step {
+#ifndef HANDBACK_NO_ARM
+		tick_armed = tick_armed | handed;
+#endif
+		handed = 0
+	}
+#ifndef BATCH_ENDS_EARLY
+	batch_over(mine);
+#endif
 	goto end
 }
 
-active [NR_BARRIERS] proctype barrier()
+active proctype reap()
+{
+	byte pages;
+
+end:
+	atomic {
+		reap_work && reap_may_take ->
+		reap_work = 0;
+		reap_lock = 1;
+		was_clean = clean_seen;
+		clean_seen = 0;
+		if
+		:: !was_clean -> pages = ripe; ripe = 0
+#ifndef LEAVE_NO_ARM
+		:: was_clean && ripe -> tick_armed = 1
+#endif
+		:: else
+		fi
+	}
+	d_step { free_set(pages); reap_lock = 0 }
+	goto end
+}
+
+inline reap_all()
+{
+	d_step { reap_may_take -> reap_lock = 1; pages = ripe; ripe = 0 }
+	d_step { free_set(pages); reap_lock = 0 }
+}
+
+proctype barrier(byte me)
 {
 	byte before, pages, sample;
 	bit mine;
 
-	d_step { before = queued; barriers_waiting++; barriers++ }
+	/* The barriers are alike: only one order of their calls is tried. */
+	d_step { calls == me -> calls++; before = queued; waiters++ }
 	d_step {
-		!gp_busy && !slots_full ->
-		barriers_waiting--;
-		take_slot(mine)
+		may_begin ->
+		waiters--;
+		begin(mine);
+		older[me] = slot[1 - mine] << (1 - mine)
 	}
 	d_step { pages = cur; cur = 0 }
 	/* the grace period is here */
-	end_gp_phase();
+	collecting_over();
 	free_set(pages);
+	batch_over(mine);
 #ifdef RIPE_BEFORE_OLDER
-	take_ripe(pages);
-	free_set(pages);
+	reap_all();
 #endif
 #ifndef NO_WAIT_OLDER
-	!older(mine);
-#endif
-#ifdef BATCH_ENDS_EARLY
-	d_step { end_batch(mine) }
+	older[me] == 0;
 #endif
 #ifdef SAMPLE_FIRST
-	sample = victims_taken;
+	sample = nr_taken;
 #endif
 #ifndef RIPE_BEFORE_OLDER
-	take_ripe(pages);
-	free_set(pages);
+	reap_all();
 #endif
 #ifndef SAMPLE_FIRST
-	sample = victims_taken;
+	sample = nr_taken;
 #endif
 #ifndef NO_WAIT_VICTIM
-	victims_freed >= sample;
+	nr_freed >= sample;
 #endif
-#ifndef BATCH_ENDS_EARLY
-	d_step { end_batch(mine) }
-#endif
-	d_step {
-		barriers--;
-		assert((before & ~freed) == 0)
-	}
+	assert((before & ~freed) == 0)
 }
 
 /* When nothing else can happen: nothing may be pending. */
@@ -288,4 +301,14 @@ active proctype quiet()
 	timeout;
 	assert(queued == freed);
 	assert(queued == ALL)
+}
+
+init
+{
+	atomic {
+		run barrier(0);
+#if NR_BARRIERS > 1
+		run barrier(1)
+#endif
+	}
 }
