@@ -4,12 +4,49 @@
 #ifndef CMOCKA_ALL_H
 #define CMOCKA_ALL_H
 
-/* cmocka.h, with the headers that it wants before it. */
+/*
+ * cmocka-all.h - cmocka.h with the headers that it wants before it, and how
+ * our programs use it
+ */
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include "kvtest.h"
+
+/* Four entries of a test table: the test once on each flavor. The test gets
+ * its flavor through kvtest_of(). */
+#define KVTEST_ON(f, setup, teardown, nr, name)				\
+	{ #f "(" name ")", f, setup, teardown, (void *) &kvtest_flavors[nr] }
+#define kvtest_flavors_test_setup_teardown(f, setup, teardown)		\
+	KVTEST_ON(f, setup, teardown, 0, "memb"),			\
+	KVTEST_ON(f, setup, teardown, 1, "mb"),				\
+	KVTEST_ON(f, setup, teardown, 2, "qsbr"),			\
+	KVTEST_ON(f, setup, teardown, 3, "bp")
+#define kvtest_flavors_test(f)						\
+	kvtest_flavors_test_setup_teardown(f, NULL, NULL)
+
+static inline const struct rcu_flavor_struct *kvtest_of(void **state)
+{
+	const struct kvtest_flavor *flavor = *state;
+
+	return flavor->rcu;
+}
+
+/* Seconds after which a program that hangs is ended, so that make check ends. */
+#define KVTEST_HANGS_AFTER	240
+
+/* Run a test table; a program that hangs is killed. */
+#define kvtest_run(tests)						\
+	(alarm(KVTEST_HANGS_AFTER),					\
+	 cmocka_run_group_tests(tests, NULL, NULL))
+#define kvtest_run_setup(tests, setup, teardown)			\
+	(alarm(KVTEST_HANGS_AFTER),					\
+	 cmocka_run_group_tests(tests, setup, teardown))
 
 #endif /* CMOCKA_ALL_H */

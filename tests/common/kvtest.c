@@ -92,6 +92,73 @@ bool kvtest_wait(bool (*done)(void *arg), void *arg, unsigned int msec)
 	return true;
 }
 
+pthread_t kvtest_thread(void *(*fn)(void *), void *arg)
+{
+	pthread_t tid;
+
+	if (pthread_create(&tid, NULL, fn, arg))
+		abort();
+	return tid;
+}
+
+void *kvtest_join(pthread_t tid)
+{
+	void *ret;
+
+	if (pthread_join(tid, &ret))
+		abort();
+	return ret;
+}
+
+void *kvtest_on_thread(void *(*fn)(void *), void *arg)
+{
+	return kvtest_join(kvtest_thread(fn, arg));
+}
+
+static void *reader_thread(void *arg)
+{
+	struct kvtest_reader *reader = arg;
+
+	reader->rcu->register_thread();
+	kvtest_read_lock(reader->rcu);
+	sem_post(&reader->inside);
+	while (sem_wait(&reader->leave))
+		;
+	kvtest_read_unlock(reader->rcu);
+	reader->rcu->unregister_thread();
+	return NULL;
+}
+
+void kvtest_reader_enter(struct kvtest_reader *reader,
+		const struct rcu_flavor_struct *rcu)
+{
+	reader->rcu = rcu;
+	sem_init(&reader->inside, 0, 0);
+	sem_init(&reader->leave, 0, 0);
+	reader->tid = kvtest_thread(reader_thread, reader);
+	while (sem_wait(&reader->inside))
+		;
+}
+
+void kvtest_reader_leave(struct kvtest_reader *reader)
+{
+	sem_post(&reader->leave);
+	kvtest_join(reader->tid);
+	sem_destroy(&reader->inside);
+	sem_destroy(&reader->leave);
+}
+
+void kvtest_start(unsigned int drain_msec, unsigned int workers)
+{
+	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+
+	if (!attr || urcu_kvfree_attr_set_drain_msec(attr, drain_msec) ||
+	    urcu_kvfree_attr_set_workers(attr, workers) ||
+	    urcu_kvfree_init(attr))
+		abort();
+	urcu_kvfree_attr_destroy(attr);
+}
+
 struct urcu_kvfree_stats kvtest_stats(const struct rcu_flavor_struct *rcu)
 {
 	struct urcu_kvfree_stats stats;

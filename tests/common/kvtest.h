@@ -8,6 +8,8 @@
  * kvtest.h - what the tests share
  */
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,12 +53,52 @@ struct kvtest_object {
 struct kvtest_object *kvtest_object_new(uint64_t value);
 bool kvtest_object_alive(const struct kvtest_object *object);
 
+/* rcu_dereference() and rcu_xchg_pointer() that ThreadSanitizer understands. */
+static inline struct kvtest_object *kvtest_dereference(
+		struct kvtest_object **slot)
+{
+	/* Acquire: pairs with kvtest_replace(). */
+	return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+}
+
+static inline struct kvtest_object *kvtest_replace(struct kvtest_object **slot,
+		struct kvtest_object *fresh)
+{
+	return __atomic_exchange_n(slot, fresh, __ATOMIC_ACQ_REL);
+}
+
 /* Milliseconds on the monotonic clock. */
 uint64_t kvtest_msec(void);
 void kvtest_sleep_msec(unsigned int msec);
 
+/* Milliseconds that are only ever waited in full when something is broken. */
+#define KVTEST_LONG	60000
+
 /* Until @done(@arg), or @msec have passed; what @done said last. */
 bool kvtest_wait(bool (*done)(void *arg), void *arg, unsigned int msec);
+
+/*
+ * A thread that sits in a read-side section of @rcu from the return of _enter
+ * to _leave, registered with the flavor.
+ */
+struct kvtest_reader {
+	const struct rcu_flavor_struct *rcu;
+	pthread_t tid;
+	sem_t inside, leave;
+};
+
+void kvtest_reader_enter(struct kvtest_reader *reader,
+		const struct rcu_flavor_struct *rcu);
+void kvtest_reader_leave(struct kvtest_reader *reader);
+
+/* Start a thread, wait for its end; abort when it cannot be. */
+pthread_t kvtest_thread(void *(*fn)(void *), void *arg);
+void *kvtest_join(pthread_t tid);
+/* Run @fn(@arg) on a thread of its own, to its end. */
+void *kvtest_on_thread(void *(*fn)(void *), void *arg);
+
+/* Start the library with these settings; abort when it cannot be. */
+void kvtest_start(unsigned int drain_msec, unsigned int workers);
 
 /* The library's counters of @rcu (NULL: all flavors). */
 struct urcu_kvfree_stats kvtest_stats(const struct rcu_flavor_struct *rcu);
