@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * defer.c - ways to queue an object
+ */
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "torture.h"
+
+/* Any value that no call sets. */
+#define ERRNO_KEPT	4242
+
+__thread struct worker *torture_self;
+
+uint32_t torture_random(struct worker *self)
+{
+	/* xorshift64* */
+	self->random ^= self->random >> 12;
+	self->random ^= self->random << 25;
+	self->random ^= self->random >> 27;
+	return (uint32_t) ((self->random * 0x2545f4914f6cdd1dULL) >> 32);
+}
+
+bool torture_chance(struct worker *self, uint32_t n)
+{
+	return torture_random(self) % n == 0;
+}
+
+static size_t random_size(struct worker *self)
+{
+	switch (torture_random(self) % 64) {
+	case 0:
+		return 8192;
+	case 1:
+		return URCU_KVFREE_MAX_OFFSET + 512;
+	default:
+		return 64 + torture_random(self) % 512;
+	}
+}
+
+struct object *torture_object(struct worker *self)
+{
+	uint32_t how = torture_random(self);
+
+	switch (how % 16) {
+	case 0:
+	case 1:
+		return object_new(OBJECT_CHANNEL + how / 16 % TORTURE_CHANNELS,
+				random_size(self), how);
+	case 2:
+	case 3:
+		return object_new(OBJECT_KV, random_size(self), how);
+	case 4:
+		if (torture_chance(self, 8))	/* beyond the threshold */
+			return object_new(OBJECT_KV, 20000, how);
+		/* fall through */
+	default:
+		return object_new(OBJECT_MALLOC, random_size(self), how >> 4);
+	}
+}
+
+/* ------------------------------------------------------------------ */
+/* The calls                                                          */
+
+void torture_defer_raw(struct object *object, unsigned int writer)
+{
+	unsigned int kind = object->kind;
+	uint64_t seq = object_queue(object, writer);
+	int saved = errno;
+
+	errno = ERRNO_KEPT;
+	if (kind >= OBJECT_CHANNEL)
+		urcu_kvfree_rcu_channel_offset_flavor(torture.rcu, object,
+			object->offset, torture.channel[kind - OBJECT_CHANNEL]);
+	else
+		urcu_kvfree_rcu_offset_flavor(torture.rcu, object,
+			object->offset);
+	if (errno != ERRNO_KEPT)
+		object_error("a raw call changed errno to %d", errno);
+	errno = saved;
+	object_queued(writer, seq);
+	torture_count(kind >= OBJECT_CHANNEL ? &torture.count.channels :
+			kind == OBJECT_KV ? &torture.count.kvs :
+			&torture.count.raws);
+}
+
+static bool defer_try(struct object *object, unsigned int writer)
+{
+	uint64_t seq = object_queue(object, writer);
+
+	if (urcu_kvfree_rcu_try_flavor(torture.rcu, object)) {
+		object_queued(writer, seq);
+		torture_count(&torture.count.tries);
+		return true;
+	}
+	object_unqueue(object, writer, seq);
+	torture_count(&torture.count.refused);
+	return false;
+}
+
+static void defer_mightsleep(struct object *object, unsigned int writer)
+{
+	uint64_t seq = object_queue(object, writer);
+
+	urcu_kvfree_rcu_mightsleep_flavor(torture.rcu, object);
+	object_queued(writer, seq);
+	torture_count(&torture.count.sleeps);
+}
+
+void torture_defer(struct worker *self, struct object *object)
+{
+	uint32_t how = torture_random(self) % 8;
+
+	if (object->kind < OBJECT_CHANNEL) {
+		if (how < 3) {
+			defer_mightsleep(object, self->writer);
+			return;
+		}
+		if (how == 3 && defer_try(object, self->writer))
+			return;
+	}
+	torture_defer_raw(object, self->writer);
+}
+
+struct object *torture_swap(struct worker *self, struct object *object)
+{
+	struct object **place =
+		&torture.shared[torture_random(self) % TORTURE_SHARED];
+
+	/* Release for the readers of the one, acquire for us of the other. */
+	return __atomic_exchange_n(place, object, __ATOMIC_ACQ_REL);
+}
+
+/* ------------------------------------------------------------------ */
+/* Signals                                                            */
+
+void torture_stash_fill(struct worker *self)
+{
+	unsigned int i;
+
+	for (i = 0; i < TORTURE_STASH; i++) {
+		struct object *object;
+
+		if (__atomic_load_n(&self->stash[i], __ATOMIC_RELAXED))
+			continue;
+		object = torture_object(self);
+		/* The handler may take it from here on; only it does. */
+		__atomic_store_n(&self->stash[i], object, __ATOMIC_RELEASE);
+	}
+}
+
+static struct object *stash_take(struct worker *self, unsigned int i)
+{
+	return __atomic_exchange_n(&self->stash[i], NULL, __ATOMIC_ACQUIRE);
+}
+
+void torture_on_signal(int signo)
+{
+	struct worker *self = torture_self;
+	unsigned int i;
+
+	(void) signo;
+	if (!self)
+		return;
+	torture_count(&torture.count.handlers);
+	for (i = 0; i < TORTURE_STASH; i++) {
+		struct object *object = stash_take(self, i);
+
+		if (object)
+			torture_defer_raw(object, self->handler_writer);
+	}
+}
+
+void torture_stash_empty(struct worker *self)
+{
+	unsigned int i;
+
+	for (i = 0; i < TORTURE_STASH; i++) {
+		struct object *object = stash_take(self, i);
+
+		if (object)
+			torture_defer_raw(object, self->writer);
+	}
+}
+
+void torture_shared_empty(struct worker *self)
+{
+	unsigned int i;
+
+	for (i = 0; i < TORTURE_SHARED; i++) {
+		struct object *object = __atomic_exchange_n(&torture.shared[i],
+				NULL, __ATOMIC_ACQ_REL);
+
+		if (object)
+			torture_defer_raw(object, self->writer);
+	}
+}
+
+/* ------------------------------------------------------------------ */
+/* Channels                                                           */
+
+/* A free function may queue in its turn. */
+static void queue_more(void)
+{
+	static uint32_t calls;
+	struct object *object;
+
+	if (torture_stopping() ||
+	    __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED) % 64)
+		return;
+	object = object_new(OBJECT_MALLOC, 100, 0);
+	if (object)
+		torture_defer_raw(object, OBJECT_ANYBODY);
+}
+
+static void channel_free(size_t nr, void **ptrs, void *priv)
+{
+	unsigned int index = (unsigned int) (uintptr_t) priv;
+
+	object_free_bulk(nr, ptrs, OBJECT_CHANNEL + index);
+	queue_more();
+}
+
+bool torture_channels_create(void)
+{
+	uintptr_t i;
+
+	for (i = 0; i < TORTURE_CHANNELS; i++) {
+		torture.channel[i] = urcu_kvfree_channel_create("torture",
+				channel_free, (void *) i);
+		if (!torture.channel[i])
+			return false;
+	}
+	return true;
+}
+
+void torture_channels_destroy(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < TORTURE_CHANNELS; i++)
+		if (urcu_kvfree_channel_destroy(torture.channel[i]))
+			object_error("a channel could not be destroyed");
+}

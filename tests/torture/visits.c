@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * visits.c - what needs all others to stand still: fork, exit and start
+ *
+ * One thread, the visitor, does all of it, so that nobody asks for a standstill
+ * twice. A child of fork() can wait for grace periods only when no reader
+ * was registered with the flavor (bp excepted: liburcu drops the readers that
+ * are gone) and nobody was inside synchronize_rcu() at that moment; the other children
+ * only queue and exit.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "torture.h"
+
+void urcu_bp_before_fork(void);
+void urcu_bp_after_fork_parent(void);
+void urcu_bp_after_fork_child(void);
+
+/* A child that takes longer hangs. */
+#define CHILD_SECONDS	60
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;	/* under lock: any field changed */
+	int wanted;		/* atomic, written under lock */
+	unsigned int running;	/* under lock: workers that look at wanted */
+	unsigned int parked;	/* under lock */
+} park = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.cond = PTHREAD_COND_INITIALIZER,
+};
+
+/* ------------------------------------------------------------------ */
+/* Standing still                                                     */
+
+static void park_here(void)
+{
+	sigset_t usr1, saved;
+
+	/* No handler while we stand still: it would queue. */
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &usr1, &saved);
+	pthread_mutex_lock(&park.lock);
+	park.parked++;
+	pthread_cond_broadcast(&park.cond);
+	while (park.wanted)
+		pthread_cond_wait(&park.cond, &park.lock);
+	park.parked--;
+	pthread_mutex_unlock(&park.lock);
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+}
+
+void torture_park_point(struct worker *self)
+{
+	if (!__atomic_load_n(&park.wanted, __ATOMIC_RELAXED))
+		return;
+	torture_unregister(self);
+	park_here();
+}
+
+void torture_park_join(int by)
+{
+	pthread_mutex_lock(&park.lock);
+	park.running += (unsigned int) by;
+	pthread_cond_broadcast(&park.cond);
+	pthread_mutex_unlock(&park.lock);
+}
+
+void torture_park_all(void)
+{
+	pthread_mutex_lock(&park.lock);
+	__atomic_store_n(&park.wanted, 1, __ATOMIC_RELAXED);
+	while (park.parked < park.running)
+		pthread_cond_wait(&park.cond, &park.lock);
+	pthread_mutex_unlock(&park.lock);
+}
+
+void torture_unpark_all(void)
+{
+	pthread_mutex_lock(&park.lock);
+	__atomic_store_n(&park.wanted, 0, __ATOMIC_RELAXED);
+	pthread_cond_broadcast(&park.cond);
+	pthread_mutex_unlock(&park.lock);
+}
+
+/* ------------------------------------------------------------------ */
+/* Start and exit                                                     */
+
+static void random_settings(struct worker *self,
+		struct urcu_kvfree_attr *attr)
+{
+	if (urcu_kvfree_attr_set_min_cached_pages(attr,
+			torture_random(self) % 8) ||
+	    urcu_kvfree_attr_set_drain_msec(attr,
+			1 + torture_random(self) % 100) ||
+	    urcu_kvfree_attr_set_kick_pages(attr,
+			1 + torture_random(self) % 12) ||
+	    urcu_kvfree_attr_set_workers(attr,
+			1 + torture_random(self) % 4) ||
+	    urcu_kvfree_attr_set_refill_backoff_msec(attr,
+			torture_random(self) % 100) ||
+	    urcu_kvfree_attr_set_large_threshold(attr, 16384))
+		object_error("an attribute was refused");
+}
+
+void torture_start(struct worker *self)
+{
+	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+
+	if (!attr)
+		abort();
+	random_settings(self, attr);
+	if (urcu_kvfree_init(attr)) {
+		object_error("urcu_kvfree_init failed, errno %d", errno);
+		abort();
+	}
+	urcu_kvfree_attr_destroy(attr);
+}
+
+/* After an exit nothing is left, whatever went before. */
+static void check_exit(const char *who)
+{
+	unsigned int threads = kvtest_count_threads("kvfree-");
+
+	if (threads)
+		object_error("%s: %u threads are left after exit", who,
+				threads);
+}
+
+static void cycle(struct worker *self)
+{
+	torture_park_all();
+	urcu_kvfree_exit();
+	if (objects_outstanding())
+		object_error("%llu objects are not freed after exit",
+			(unsigned long long) objects_outstanding());
+	check_exit("exit and start");
+	torture_start(self);
+	torture_unpark_all();
+	torture_count(&torture.count.cycles);
+}
+
+/* ------------------------------------------------------------------ */
+/* Children                                                           */
+
+struct visit {
+	bool hooks;	/* with urcu_kvfree_before_fork() and its pair */
+	bool parked;	/* all others stand still */
+	bool stopped;	/* the library is stopped around the fork */
+	bool can_wait;	/* the child can wait for grace periods */
+};
+
+static bool in_child;
+
+/* LeakSanitizer asks: what a child abandons is its parent's to free. */
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+	return in_child;
+}
+
+static void child_queue(struct worker *self)
+{
+	unsigned int i;
+
+	for (i = 0; i < 50; i++) {
+		struct object *object = torture_object(self);
+
+		if (!object)
+			return;
+		if (i % 2)
+			torture_defer(self, object);
+		else
+			torture_defer_raw(object, self->writer);
+	}
+}
+
+/* What the child inherited (with hooks) and what it queues must be freed. */
+static void child_reclaim(struct worker *self, const struct visit *visit)
+{
+	struct object_moment moment;
+
+	torture_barrier_check("child of fork");
+	child_queue(self);
+	objects_moment(&moment);
+	urcu_kvfree_exit();
+	if (objects_left(&moment))
+		object_error("child (hooks %d): %llu objects are not freed after exit",
+			visit->hooks,
+			(unsigned long long) objects_left(&moment));
+	check_exit("child of fork");
+}
+
+static void child(struct worker *self, const struct visit *visit)
+{
+	in_child = true;
+	alarm(CHILD_SECONDS);
+	signal(SIGALRM, SIG_DFL);
+	__atomic_store_n(&object_account.errors, 0, __ATOMIC_RELAXED);
+	if (torture.is_bp)
+		urcu_bp_after_fork_child();
+	if (visit->hooks && urcu_kvfree_after_fork_child())
+		object_error("after_fork_child failed, errno %d", errno);
+	if (!visit->hooks)
+		objects_abandon();
+	if (torture_chance(self, 4) && urcu_kvfree_init(NULL))
+		object_error("init in a child failed, errno %d", errno);
+	child_queue(self);
+	if (visit->can_wait)
+		child_reclaim(self, visit);
+	exit(object_account.errors ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static void wait_child(pid_t pid, const struct visit *visit)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR) {
+			object_error("waitpid failed, errno %d", errno);
+			return;
+		}
+	torture_count(&torture.count.children);
+	if (WIFSIGNALED(status))
+		object_error("a child (hooks %d, parked %d, waits %d) was ended by signal %d%s",
+			visit->hooks, visit->parked, visit->can_wait,
+			WTERMSIG(status), WTERMSIG(status) == SIGALRM ?
+			": it hung" : "");
+	else if (WEXITSTATUS(status))
+		object_error("a child (hooks %d, parked %d, waits %d) exited with status %d",
+			visit->hooks, visit->parked, visit->can_wait,
+			WEXITSTATUS(status));
+}
+
+static void before_fork(const struct visit *visit)
+{
+	if (visit->parked)
+		torture_park_all();
+	if (visit->stopped)
+		urcu_kvfree_exit();
+	else if (visit->parked && !visit->hooks)
+		torture_barrier_check("before a fork");	/* no grace period runs */
+	if (visit->hooks)
+		urcu_kvfree_before_fork();
+	if (torture.is_bp)
+		urcu_bp_before_fork();
+}
+
+static void after_fork(struct worker *self, const struct visit *visit)
+{
+	if (torture.is_bp)
+		urcu_bp_after_fork_parent();
+	if (visit->hooks)
+		urcu_kvfree_after_fork_parent();
+	if (visit->stopped)
+		torture_start(self);
+	if (visit->parked)
+		torture_unpark_all();
+}
+
+static void fork_once(struct worker *self)
+{
+	struct visit visit = {
+		.hooks = torture_chance(self, 2),
+		.parked = torture_chance(self, 2),
+	};
+	pid_t pid;
+
+#ifdef TORTURE_ASAN
+	/* The sanitizer's allocator has locks that fork() does not know:
+	 * nobody but us may be inside it. */
+	visit.parked = visit.stopped = true;
+#endif
+	visit.can_wait = visit.parked || torture.is_bp;
+	before_fork(&visit);
+	pid = fork();
+	if (!pid)
+		child(self, &visit);
+	after_fork(self, &visit);
+	torture_count(&torture.count.forks);
+	if (pid < 0)
+		object_error("fork failed, errno %d", errno);
+	else
+		wait_child(pid, &visit);
+}
+
+void torture_visitor(struct worker *self)
+{
+	/* It asks others to park and is not to be waited for. */
+	torture_park_join(-1);
+	while (!torture_stopping()) {
+		torture_stash_fill(self);
+		torture_nap(self, 10000 + torture_random(self) % 100000);
+		if (torture.options.forks && torture_chance(self, 2))
+			fork_once(self);
+		else if (torture.options.cycles)
+			cycle(self);
+	}
+	torture_park_join(1);
+}
