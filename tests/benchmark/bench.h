@@ -166,6 +166,7 @@ struct bench_crew {
 	uint64_t start_ns;
 	uint64_t loop_ns;		/* until the last updater's body ended */
 	uint64_t total_ns;		/* until everything was freed */
+	uint64_t cpu_ns;		/* of the whole process, start to total */
 	uint64_t objects;
 	size_t rss_start_kb;
 	size_t rss_peak_kb;

@@ -221,6 +221,7 @@ static void measure(struct bench_crew *crew)
 	barrier_wait(&crew->gate);
 	global_barrier(crew->ops);
 	crew->rss_start_kb = crew->rss_peak_kb = bench_rss_kb();
+	crew->cpu_ns = bench_process_cpu();
 	crew->start_ns = bench_now();
 	next_progress = crew->start_ns + 500000000;
 	if (crew->at_start)
@@ -230,6 +231,7 @@ static void measure(struct bench_crew *crew)
 		wait_one(crew, &next_progress);
 	global_barrier(crew->ops);
 	crew->total_ns = bench_now() - crew->start_ns;
+	crew->cpu_ns = bench_process_cpu() - crew->cpu_ns;
 	watch_rss(crew);
 	crew->objects = crew_done(crew);
 	for (i = 0; i < crew->updaters; i++)

@@ -64,10 +64,10 @@ static void emit_stats(const struct urcu_kvfree_stats *before,
 	emit("pages", (double) after->pages);
 }
 
-static void emit_crew(const struct bench_crew *crew, uint64_t cpu_ns)
+static void emit_crew(const struct bench_crew *crew)
 {
 	double n = (double) crew->objects;
-	uint64_t updaters_cpu = 0;
+	uint64_t cpu_ns = crew->cpu_ns, updaters_cpu = 0;
 	int i;
 
 	for (i = 0; i < crew->updaters; i++)
@@ -77,6 +77,7 @@ static void emit_crew(const struct bench_crew *crew, uint64_t cpu_ns)
 	emit("ns_per_op", (double) crew->total_ns * crew->updaters / n);
 	emit("mops", n * 1e3 / (double) crew->total_ns);
 	emit("cpu_ns_per_op", (double) cpu_ns / n);
+	emit("updater_cpu_ns_per_op", (double) updaters_cpu / n);
 	/* Of all CPU time, what the updaters did not use themselves. */
 	emit("other_cpu_pct", cpu_ns > updaters_cpu ? 100.0 *
 		(double) (cpu_ns - updaters_cpu) / (double) cpu_ns : 0.0);
@@ -112,7 +113,6 @@ static int run(const struct bench_ops *ops, unsigned int sample_ms)
 	struct bench_crew crew = { .ops = ops, .body = crew_body_churn,
 		.sample_ms = sample_ms };
 	struct urcu_kvfree_stats before, after;
-	uint64_t cpu;
 	int status;
 
 	if (ops->flags & BENCH_KEEPS_OBJECTS) {
@@ -122,15 +122,13 @@ static int run(const struct bench_ops *ops, unsigned int sample_ms)
 	}
 	if (read_stats(ops, &before))
 		return BENCH_FAILED;
-	cpu = bench_process_cpu();
 	status = crew_run(&crew);
-	cpu = bench_process_cpu() - cpu;
 	if (status)
 		return status;
 	if (read_stats(ops, &after))
 		return BENCH_FAILED;
 	kernel_summary(&crew, after.grace_periods - before.grace_periods);
-	emit_crew(&crew, cpu);
+	emit_crew(&crew);
 	emit_stats(&before, &after);
 	status = account(ops, &crew, &after);
 	free(crew.threads);
