@@ -131,6 +131,7 @@ static void reset_locks(void)
 		domain->requested = 0;
 		domain->waiters = 0;
 		domain->kick_gate = 0;
+		domain->kicked = 0;
 		domain->blank_gate = 0;
 		domain->gp_since = 0;
 	}

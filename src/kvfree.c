@@ -50,10 +50,11 @@
  *     the object is waited for.
  *  B. A raw call takes a bounded number of steps. The record's lock is only
  *     tried; the emergency push is lock-free; the one system call is
- *     timerfd_settime(), made by whoever opens a closed gate.
- *  C. No wake-up is lost: state is published, then its gate set by exchange;
- *     the server opens the gate by exchange, then looks at the state
- *     (timer.h). A request that could not be delivered opens its gate again.
+ *     timerfd_settime(), made by whoever finds a gate open.
+ *  C. No wake-up is lost: state is published, then its gate read; the server
+ *     opens the gate, then looks at the state (timer.h). A request that
+ *     could not be delivered leaves its gate open, and so does a thread that
+ *     is stopped on the way: it stops nobody else.
  *  D. Records, once published, stay; nothing that a raw call or a drain walks
  *     is freed before urcu_kvfree_exit().
  *  E. At most two batches of a domain exist, one of them in its free phase. A
@@ -113,7 +114,6 @@ static void start_pending(void)
 	}
 	kvfree_workqueue_queue(&kvfree_runtime.workqueue,
 			&kvfree_runtime.refill);
-	kvfree_tick_start();
 }
 
 /* Caller holds start_lock. */

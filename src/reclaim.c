@@ -237,9 +237,7 @@ static void batch_collect(struct kvfree_domain *domain,
 {
 	struct kvfree_thread *thread;
 
-	/* Seq_cst: the gate opens before the state is looked at; pairs with
-	 * the exchange in kvfree_kick(). */
-	__atomic_exchange_n(&domain->kick_gate, 0, __ATOMIC_SEQ_CST);
+	kvfree_gate_open(&domain->kick_gate);
 	batch->unfinished = false;
 	batch->grace_period = 0;
 	kvfree_for_each_thread(thread, domain)

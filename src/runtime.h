@@ -35,7 +35,7 @@ struct kvfree_runtime {
 	pthread_key_t key;
 
 	/* Gates and refill. */
-	int tick_gate KVFREE_CACHE_ALIGNED;	/* atomic */
+	unsigned int tick_gate KVFREE_CACHE_ALIGNED; /* atomic: see timer.h */
 	int refill_hold;		/* atomic: 1 during a back-off */
 	uint64_t refill_hold_until;	/* atomic: msec */
 

@@ -36,40 +36,59 @@ static bool timer_arm(int *fd, unsigned int msec)
 	return n >= 0 && timerfd_settime(n, 0, &when, NULL) == 0;
 }
 
+/*
+ * Arm the timer in *@fd unless @gate says that it is armed already, and close the
+ * gate. Raw-safe. False: it was closed, or arming failed, which leaves it open.
+ */
+static bool gate_arm(unsigned int *gate, int *fd, unsigned int msec)
+{
+	/* Seq_cst, and a read-modify-write of the same word as
+	 * kvfree_gate_open(): pairs with it; see timer.h. */
+	unsigned int seen = __atomic_fetch_add(gate, 0, __ATOMIC_SEQ_CST);
+
+	if (seen & 1)
+		return false;
+#ifdef KVFREE_TWIN_EARLY_GATE
+	__atomic_store_n(gate, seen | 1, __ATOMIC_SEQ_CST);
+#endif
+	if (!timer_arm(fd, msec)) {
+#ifdef KVFREE_TWIN_STUCK_GATE
+		__atomic_store_n(gate, seen | 1, __ATOMIC_SEQ_CST);
+#endif
+		return false;
+	}
+	/* Fails when it was served or closed since: nothing to close then. */
+	__atomic_compare_exchange_n(gate, &seen, seen | 1, false,
+			__ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	return true;
+}
+
+void kvfree_gate_open(unsigned int *gate)
+{
+	unsigned int seen = __atomic_load_n(gate, __ATOMIC_RELAXED);
+
+	/* Seq_cst: pairs with gate_arm(); see timer.h. */
+	while (!__atomic_compare_exchange_n(gate, &seen, (seen | 1) + 1, false,
+			__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		;
+}
+
 void kvfree_tick_arm(void)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
 
-	/* Seq_cst: pairs with the exchange in on_tick(); see timer.h. */
-	if (__atomic_exchange_n(&rt->tick_gate, 1, __ATOMIC_SEQ_CST))
-		return;
-	if (!timer_arm(&rt->timer.tick, rt->conf.drain_msec))
-		__atomic_store_n(&rt->tick_gate, 0, __ATOMIC_SEQ_CST);
-}
-
-void kvfree_tick_start(void)
-{
-	struct kvfree_runtime *rt = &kvfree_runtime;
-	bool armed;
-
-	__atomic_store_n(&rt->tick_gate, 1, __ATOMIC_SEQ_CST);
-	armed = timer_arm(&rt->timer.tick, rt->conf.drain_msec);
-	if (!armed)
-		__atomic_store_n(&rt->tick_gate, 0, __ATOMIC_SEQ_CST);
+	gate_arm(&rt->tick_gate, &rt->timer.tick, rt->conf.drain_msec);
 }
 
 void kvfree_kick(struct kvfree_domain *domain)
 {
-	struct kvfree_runtime *rt = &kvfree_runtime;
-
-	/* Seq_cst: pairs with the exchange in batch_collect(). */
-	if (__atomic_exchange_n(&domain->kick_gate, 1, __ATOMIC_SEQ_CST))
-		return;
-	kvfree_trace(kick, domain);
-	if (timer_arm(&rt->timer.kick, 0))
+	/* Seq_cst: before the timer fires; pairs with the exchange in
+	 * on_kick(). Part of the state that this request publishes. */
+	__atomic_store_n(&domain->kicked, 1, __ATOMIC_SEQ_CST);
+	if (gate_arm(&domain->kick_gate, &kvfree_runtime.timer.kick, 0)) {
+		kvfree_trace(kick, domain);
 		__atomic_fetch_add(&domain->count.kicks, 1, __ATOMIC_RELAXED);
-	else
-		__atomic_store_n(&domain->kick_gate, 0, __ATOMIC_SEQ_CST);
+	}
 }
 
 bool kvfree_refill_timer(unsigned int msec)
@@ -92,8 +111,12 @@ void kvfree_refill_request(int *gate)
 	 * gates after it cleared the hold. */
 	if (__atomic_load_n(&rt->refill_hold, __ATOMIC_SEQ_CST))
 		return;
+#ifndef KVFREE_TWIN_STUCK_GATE
 	if (!kvfree_refill_timer(0))
 		__atomic_store_n(gate, 0, __ATOMIC_SEQ_CST);
+#else
+	kvfree_refill_timer(0);
+#endif
 }
 
 /* ------------------------------------------------------------------ */
@@ -103,8 +126,7 @@ static void on_tick(void)
 {
 	struct kvfree_domain *domain;
 
-	/* Open the gate before the state is looked at. */
-	__atomic_exchange_n(&kvfree_runtime.tick_gate, 0, __ATOMIC_SEQ_CST);
+	kvfree_gate_open(&kvfree_runtime.tick_gate);
 	kvfree_for_each_domain(domain) {
 		kvfree_drain_request(domain, KVFREE_DRAIN_ALL |
 				KVFREE_DRAIN_TICK);
@@ -118,10 +140,10 @@ static void on_kick(void)
 {
 	struct kvfree_domain *domain;
 
-	/* The gate stays set until a batch collects: while a grace period
+	/* The gate stays closed until a batch collects: while a grace period
 	 * keeps the next batch waiting, further full pages need no kick. */
 	kvfree_for_each_domain(domain)
-		if (__atomic_load_n(&domain->kick_gate, __ATOMIC_SEQ_CST))
+		if (__atomic_exchange_n(&domain->kicked, 0, __ATOMIC_SEQ_CST))
 			kvfree_drain_request(domain, KVFREE_DRAIN_FULL);
 }
 

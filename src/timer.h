@@ -21,14 +21,27 @@
  * Kick and tick are two timers, and not one whose time is shortened, so that re-arming
  * one can never undo the other.
  *
- * Gates. A request is made by publishing the state, then setting the gate with
- * an exchange, then arming the timer if the gate was open. It is served by
- * opening the gate with an exchange, then scanning the state. Both exchanges are on the
- * same word, so one comes first: either the request's, and then the scan sees the
- * published state (release of the one, acquire of the other), or the
- * server's, and then the request finds the gate open and arms the timer.
- * A plain store in either place would lose a wake-up. When arming fails the gate
- * is opened again, so that the next request tries.
+ * Gates. The gates of tick and kick keep every call but the first from making
+ * the system call. A gate is a counter: even while it is open, odd while it is
+ * closed, which says that the timer was armed and that its service is still
+ * to come. A request publishes its state, reads the gate, and if it is open arms
+ * the timer and *then* closes the gate, by compare-and-exchange from what it
+ * read. A service moves the gate to the next even number, then scans the state.
+ *
+ *  - Reading is a read-modify-write of the word that the service writes, so one
+ *    comes first: either the request, and then the scan sees what it published
+ *    (release of the one, acquire of the other), or the service, and then
+ *    the request finds the gate open and arms the timer. A plain load would lose a wake-up.
+ *  - Closing comes last, so that a thread that is stopped anywhere in between
+ *    leaves the gate open: others arm the timer themselves. Closed first, one
+ *    preempted thread would keep everybody's objects from being freed.
+ *  - A service that comes before the closing changes the number, also when it
+ *    was even, and the closing fails; a plain flag would be closed for good.
+ *  - A request that could not arm the timer leaves the gate as it was, so
+ *    that the next request tries.
+ *
+ * The gate of a refill is a record's own, and closed first: its thread stops
+ * nobody but itself. It also says which record asked. It is opened again when arming fails.
  */
 
 #include <pthread.h>
@@ -59,11 +72,11 @@ struct kvfree_domain;
 
 /* Requests; raw-safe, may change errno. Each publishes with its gate. */
 void kvfree_tick_arm(void);
-/* At a start: arm the tick whatever its gate says. A call that found no timer
- * yet may be about to open the gate, and others trusted it meanwhile. */
-void kvfree_tick_start(void);
 void kvfree_kick(struct kvfree_domain *domain);
 void kvfree_refill_request(int *gate);
+
+/* Serve a request: before the state is looked at. */
+void kvfree_gate_open(unsigned int *gate);
 
 /* Arm the refill timer for @msec from now (0: at once). False: it failed. */
 bool kvfree_refill_timer(unsigned int msec);
