@@ -143,14 +143,15 @@ static bool all_freed(long step)
 		proof_load(&shared->freed[BY_EMERGENCY]) >= step;
 }
 
-static bool gates_open(void)
+static bool gate_open(void)
 {
-	return !(proof_load(&kvfree_runtime.tick_gate) & 1) &&
-		!(proof_load(&kvfree_domain_get(flavor)->kick_gate) & 1);
+	return !(proof_load(kick_driven ?
+			&kvfree_domain_get(flavor)->kick_gate :
+			&kvfree_runtime.tick_gate) & 1);
 }
 
 /*
- * For each step: queue, wait until it is freed, and then until the gates are
+ * For each step: queue, wait until it is freed, and then until the gate is
  * open, so that the victim's next step may be the one that takes one. While
  * the victim holds its lock drains look again and again, and the tick gate is hardly
  * ever open: hence the limit.
@@ -175,7 +176,7 @@ static void *producer(void *arg)
 		while (!all_freed(now))
 			usleep(50);
 		end = kvtest_msec() + QUIET_MSEC;
-		while (!gates_open() && kvtest_msec() < end)
+		while (!gate_open() && kvtest_msec() < end)
 			usleep(50);
 		proof_store(&shared->quiet, now);
 		last = now;
