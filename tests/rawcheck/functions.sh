@@ -16,7 +16,7 @@ fail()
 {
 	echo "FAIL: $*"
 	if [ -s "$work/err" ]; then
-		sed 's/^/    /' "$work/err" | head -n 40
+		sed 's/^/    /' "$work/err" | cut -c 1-160 | head -n 20
 	fi
 	failures=$((failures + 1))
 }

@@ -152,6 +152,9 @@ void rc_attach(void)
 
 	if (__atomic_load_n(&begun, __ATOMIC_RELAXED))
 		return;
+	/* Too early: the C library has not been initialized. */
+	if (!environ)
+		return;
 	if (__atomic_exchange_n(&begun, true, __ATOMIC_RELAXED))
 		return;
 	rc_need_reals();

@@ -336,7 +336,7 @@ static void rc_leave_handlers(const struct __jmp_buf_tag *env)
 	uintptr_t target;
 	unsigned int i;
 
-	if (!self->nr && !self->busy)
+	if (!self->nr)
 		return;
 	target = rc_target(env);
 	for (i = self->nr; i > 0; i--) {
@@ -351,8 +351,6 @@ static void rc_leave_handlers(const struct __jmp_buf_tag *env)
 				(self->nr - i) * sizeof(*context));
 		self->nr--;
 	}
-	/* A report never jumps; so this was a call that ran after one. */
-	self->busy = 0;
 }
 
 #define RC_WRAP_LONGJMP(name)						\

@@ -1,0 +1,166 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The liburcu-kvfree authors
+#
+# Options, exit codes, processes.
+
+. "$top_srcdir/tests/rawcheck/functions.sh"
+
+scenario=$top_builddir/tests/rawcheck/scenario
+
+# ---- exit codes ----
+
+expect "exit code 0" 0 "" "$rawcheck" sh -c 'exit 0'
+expect "exit code 3" 3 "" "$rawcheck" sh -c 'exit 3'
+expect "exit code 3 wins over findings" 3 '^BUG: ' \
+	"$rawcheck" "$scenario" once_and_exit_3
+expect "_exit() hides nothing" 99 '^BUG: ' "$rawcheck" "$scenario" once_and__exit
+# The shell says 128 + 9 or so, dash and bash agree.
+expect "SIGKILL hides nothing" 137 '^BUG: ' "$rawcheck" "$scenario" once_and_kill
+expect "a child's finding" 99 '^BUG: ' \
+	"$rawcheck" sh -c "'$scenario' once; true"
+expect "a grandchild's finding" 99 '^BUG: ' \
+	"$rawcheck" sh -c "sh -c \"'$scenario' once_and__exit; exit 0\"; exit 0"
+expect "not found" 127 'no-such-program: No such file' \
+	"$rawcheck" no-such-program
+expect "not found by path" 127 'No such file' "$rawcheck" ./no-such-program
+: >"$work/plain"
+expect "not executable" 126 'Permission denied' "$rawcheck" "$work/plain"
+expect "no program" 125 'which program' "$rawcheck"
+expect "unknown option" 125 'Try .urcu-rawcheck --help' "$rawcheck" --no-such true
+expect "help" 0 "" "$rawcheck" --help
+grep -q '^Usage: urcu-rawcheck' "$work/out" || fail "--help says nothing"
+expect "version" 0 "" "$rawcheck" --version
+grep -q '^urcu-rawcheck .*[0-9]' "$work/out" || fail "--version says nothing"
+
+# A script without an ELF header is run by its interpreter, as always.
+printf '#!/bin/sh\n"%s" once\n' "$scenario" >"$work/script"
+chmod +x "$work/script"
+expect "a script" 99 '^BUG: ' "$rawcheck" "$work/script"
+
+# ---- what is printed ----
+
+expect "the line" 99 "^BUG: invalid wait context: malloc() while holding \
+spinlock 0x[0-9a-f]* (lock_a) taken at violate+0x" \
+	"$rawcheck" "$scenario" once
+grep -q '#0  allocate+0x.*scenario' "$work/err" || fail "no stack of the call"
+[ "$(grep -c '#.* violate+0x' "$work/err")" = 2 ] || fail "not both stacks"
+if grep -q urcu-rawcheck.so "$work/err"; then
+	fail "the tool's own frames are shown"
+fi
+[ -s "$work/out" ] && fail "standard output is touched"
+
+expect "three" 99 '^urcu-rawcheck: 4 findings, 3 with different stacks' \
+	"$rawcheck" "$scenario" three
+expect "--max-reports=1" 99 '^urcu-rawcheck: 4 findings, 3 with' \
+	"$rawcheck" --max-reports=1 "$scenario" three
+[ "$(grep -c '^BUG: ' "$work/err")" = 1 ] || fail "--max-reports=1: not 1"
+expect "--max-reports=x" 125 'want a number' "$rawcheck" --max-reports=x true
+expect "--trace-frames=1" 99 '^BUG: .* taken at violate' \
+	"$rawcheck" --trace-frames=1 "$scenario" once
+expect "--trace-frames=0" 125 'want a number from 1 to 12' \
+	"$rawcheck" --trace-frames=0 true
+
+expect "--log" 99 "" "$rawcheck" --log="$work/log" "$scenario" once
+grep -q '^BUG: ' "$work/log" || fail "--log: nothing in the file"
+expect "--log, not writable" 125 'No such file' \
+	"$rawcheck" --log="$work/none/log" true
+if [ -w /dev/full ]; then
+	expect "--log, disk full" 125 'No space' \
+		"$rawcheck" --log=/dev/full "$scenario" once
+fi
+
+# ---- suppression ----
+
+for pattern in malloc violate 'viol*' scenario '*/scenario' lock_a; do
+	expect "--suppress=$pattern" 0 "" \
+		"$rawcheck" --suppress="$pattern" "$scenario" once
+done
+expect "a suppression that does not match" 99 '^BUG: ' \
+	"$rawcheck" --suppress=viol --suppress=free "$scenario" once
+expect "one of several" 99 '2 with different stacks, and 1 suppressed' \
+	"$rawcheck" --suppress=violate "$scenario" three
+printf '# a comment\n\n  scenario_both  \nviolate\n' >"$work/suppressions"
+expect "--suppressions" 99 '^urcu-rawcheck: 1 finding, .* and 3 suppressed' \
+	"$rawcheck" --suppressions="$work/suppressions" "$scenario" three
+expect "--suppressions, no file" 125 'No such file' \
+	"$rawcheck" --suppressions="$work/none" true
+
+# ---- abort ----
+
+expect "--abort" 134 '^BUG: ' "$rawcheck" --abort "$scenario" once_and_say
+[ -s "$work/out" ] && fail "--abort: the program went on"
+expect "--abort, suppressed" 0 "" \
+	"$rawcheck" --abort --suppress=violate "$scenario" once_and_say
+grep -q 'went on' "$work/out" || fail "--abort: a suppressed finding aborts"
+expect "--abort, clean" 0 "" "$rawcheck" --abort "$scenario" clean
+
+# ---- JSON ----
+
+expect "--json" 99 '"event":"summary","findings":4,"distinct":3' \
+	"$rawcheck" --json "$scenario" three
+[ "$(grep -c '^{"event":"finding".*"call":"malloc"' "$work/err")" = 3 ] ||
+	fail "--json: not 3 findings"
+grep -q '"contexts":\[{"kind":"spinlock","lock":{.*"symbol":"lock_b"' \
+	"$work/err" || fail "--json: no lock"
+if command -v python3 >/dev/null; then
+	python3 -c 'import json, sys
+for line in sys.stdin: json.loads(line)' <"$work/err" ||
+		fail "--json: not JSON"
+fi
+expect "--json, clean" 0 '"findings":0' "$rawcheck" --json "$scenario" clean
+
+# ---- processes ----
+
+expect "a daemon, not waited for" 0 "" "$rawcheck" "$scenario" daemon
+expect "a daemon, --wait" 99 '^BUG: ' "$rawcheck" --wait "$scenario" daemon
+
+"$rawcheck" "$scenario" wait_for_term >"$work/out" 2>"$work/err" &
+pid=$!
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	grep -q ready "$work/out" && break
+	sleep 0.1
+done
+kill -TERM $pid
+wait $pid 2>/dev/null
+code=$?
+[ $code = 143 ] || fail "SIGTERM is not passed on: $code"
+
+# ---- company ----
+
+for library in jemalloc mimalloc tcmalloc_minimal; do
+	path=$(ldconfig -p 2>/dev/null |
+		sed -n "s/.*lib$library\.so.*=> //p" | head -n 1)
+	[ -n "$path" ] || path=$(/sbin/ldconfig -p 2>/dev/null |
+		sed -n "s/.*lib$library\.so.*=> //p" | head -n 1)
+	if [ -z "$path" ]; then
+		echo "skipped: $library is not here"
+		continue
+	fi
+	expect "$library, found" 99 '^BUG: .* malloc() while holding' \
+		env LD_PRELOAD="$path" "$rawcheck" "$scenario" once
+	expect "$library, storm" 99 'finding 1 happened 4000 times' \
+		env LD_PRELOAD="$path" "$rawcheck" "$scenario" storm
+	expect "$library, clean" 0 "" \
+		env LD_PRELOAD="$path" "$rawcheck" "$scenario" permitted
+done
+
+expect "the tool under itself" 99 '^BUG: ' \
+	"$rawcheck" "$rawcheck" "$scenario" once
+
+# ---- refused ----
+
+echo 'int main(void) { return 0; }' >"$work/empty.c"
+if $CC -static -o "$work/static" "$work/empty.c" 2>/dev/null; then
+	expect "static" 125 'statically linked' "$rawcheck" "$work/static"
+	expect "static, run by a script" 0 "" "$rawcheck" sh -c "'$work/static'; :"
+fi
+for sanitizer in address thread; do
+	if $CC -fsanitize=$sanitizer -o "$work/sanitized" "$work/empty.c" \
+			2>/dev/null; then
+		expect "-fsanitize=$sanitizer" 125 'is built with .*Sanitizer' \
+			"$rawcheck" "$work/sanitized"
+	fi
+done
+
+finish
