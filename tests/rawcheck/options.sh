@@ -122,8 +122,11 @@ for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	sleep 0.1
 done
 kill -TERM $pid
+(sleep 10; kill -KILL $pid) >/dev/null 2>&1 &
+watchdog=$!
 wait $pid 2>/dev/null
 code=$?
+kill $watchdog 2>/dev/null
 [ $code = 143 ] || fail "SIGTERM is not passed on: $code"
 
 # ---- company ----

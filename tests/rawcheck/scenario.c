@@ -738,6 +738,7 @@ static int scenario_clean(void)
 
 static __attribute__((noreturn)) int scenario_wait_for_term(void)
 {
+	alarm(20);	/* never to stay behind */
 	dprintf(1, "ready\n");
 	for (;;)
 		pause();
