@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef KVINSIDE_H
+#define KVINSIDE_H
+
+/*
+ * kvinside.h - what tests do with the insides of the check build
+ */
+
+#include "kvtest.h"
+#include "runtime.h"
+#include "thread.h"
+
+/* The calling thread's record, made if need be. */
+static inline struct kvfree_thread *kvinside_record(
+		const struct rcu_flavor_struct *rcu)
+{
+	struct kvfree_thread *thread =
+		kvfree_thread_get_clean(kvfree_domain_get(rcu));
+
+	if (!thread)
+		abort();
+	return thread;
+}
+
+/* Queue on the emergency list: what a raw call does when the record is locked.
+ * @channel may be NULL. */
+static inline void kvinside_queue_emergency(
+		const struct rcu_flavor_struct *rcu,
+		struct kvtest_object *object,
+		struct urcu_kvfree_channel *channel)
+{
+	struct kvfree_thread *thread = kvinside_record(rcu);
+
+	kvfree_thread_lock(thread);
+	if (channel)
+		urcu_kvfree_rcu_channel_flavor(rcu, object, head, channel);
+	else
+		urcu_kvfree_rcu_flavor(rcu, object, head);
+	kvfree_thread_unlock(thread);
+}
+
+/* Empty pages in @thread's cache. */
+static inline unsigned int kvinside_cached(struct kvfree_thread *thread)
+{
+	unsigned int nr;
+
+	kvfree_thread_lock(thread);
+	nr = thread->nr_cached;
+	kvfree_thread_unlock(thread);
+	return nr;
+}
+
+/* Records of @domain, in whatever state. */
+static inline unsigned int kvinside_count_records(
+		struct kvfree_domain *domain)
+{
+	struct kvfree_thread *thread;
+	unsigned int nr = 0;
+
+	kvfree_for_each_thread(thread, domain)
+		nr++;
+	return nr;
+}
+
+#endif /* KVINSIDE_H */
