@@ -387,7 +387,7 @@ size_t urcu_kvfree_shrink(void);
 struct urcu_kvfree_stats {
 	uint64_t queued;	/* objects accepted */
 	uint64_t freed;		/* objects freed, by whomever */
-	uint64_t pending;	/* queued - freed */
+	uint64_t pending;	/* queued - freed - leaked */
 	uint64_t emergency;	/* of queued: went to the emergency list */
 	uint64_t inline_freed;	/* of freed: by _mightsleep's last resort */
 	uint64_t owner_freed;	/* of freed: by the thread that queued them */
