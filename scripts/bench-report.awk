@@ -145,9 +145,9 @@ function latency_rows(	longest, floor, limit) {
 	limit = med("E5", "call_rcu", 1, "max_ns") / 5e3
 	longest_row("longest raw call against 1/5 of call_rcu's longest",
 		longest, limit, floor)
-	at_most("E5", "p99.99 against defer_rcu's",
-		med("E5", "kvfree-raw", 1, "p9999_ns") / 1e3,
-		med("E5", "defer_rcu", 1, "p9999_ns") / 1e3, 0.02, "µs")
+	at_most("E5", "p99.99 of all calls, preempted ones too, against defer_rcu's",
+		med("E5", "kvfree-raw", 1, "all_p9999_ns") / 1e3,
+		med("E5", "defer_rcu", 1, "all_p9999_ns") / 1e3, 0.02, "µs")
 }
 
 function longest_row(what, longest, limit, floor,	verdict) {
@@ -231,11 +231,14 @@ function scale_rows(who, one, many) {
 	one = med("T", who, cpus, "mops")
 	many = med("T", who, 64, "mops")
 	if (!one || !many)
-		missing("E12", who ", no collapse", "≥ 0.8 ×")
+		missing("E12", who ", no collapse", "≥ 0.5 ×")
 	else
-		line("E12", who ", 64 updaters against " cpus, "≥ 0.8 ×",
-			num(many) " / " num(one) " M/s", num(many / one),
-			many / one >= 0.8 ? "reached" : "short")
+		line("E12", who ", no collapse: 64 updaters against " cpus \
+			" (defer_rcu: " num(med("T", "defer_rcu", 64, "mops")) \
+			", call_rcu: " num(med("T", "call_rcu", 64, "mops")) \
+			" M/s)", "≥ 0.5 ×", num(many) " / " num(one) " M/s",
+			num(many / one), many / one >= 0.5 ? "reached" :
+			"short: " num(many / one) " of 0.5")
 }
 
 function lesson_rows(	n) {
@@ -413,14 +416,14 @@ END {
 	detail_table("One call (E1), ns", "E1", 1,
 		"call_ns call_mean_ns call_best_ns batches")
 	detail_table("One updater (E2, E2b, E4)", "T", 1,
-		"ns_per_op loop_ns_per_op cpu_ns_per_op other_cpu_pct owner_freed_pct emergency_ppm peak_mb")
+		"ns_per_op loop_ns_per_op updater_cpu_ns_per_op cpu_ns_per_op owner_freed_pct emergency_ppm peak_mb")
 	if (cpus > 1)
 		detail_table("One updater per CPU (E3)", "T", cpus,
-			"ns_per_op loop_ns_per_op cpu_ns_per_op other_cpu_pct owner_freed_pct emergency_ppm peak_mb")
+			"ns_per_op loop_ns_per_op updater_cpu_ns_per_op cpu_ns_per_op owner_freed_pct emergency_ppm peak_mb")
 	detail_table("64 updaters (E12)", "T", 64,
-		"mops cpu_ns_per_op emergency_ppm peak_mb")
+		"mops updater_cpu_ns_per_op cpu_ns_per_op owner_freed_pct emergency_ppm peak_mb")
 	detail_table("Latency with a reader of 1 ms (E5), ns", "E5", 1,
-		"p50_ns p99_ns p999_ns p9999_ns p99999_ns max_ns preempted_calls preempted_max_ns")
+		"p50_ns p99_ns p999_ns p9999_ns p99999_ns max_ns preempted_calls all_p9999_ns all_max_ns")
 	detail_table("Allocator not hanging (E6), ns", "E6n", 1,
 		"p50_ns p99_ns p9999_ns max_ns preempted_calls")
 	detail_table("Allocator hangs for 1 s (E6), ns", "E6s", 1,

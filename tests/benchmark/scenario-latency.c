@@ -4,11 +4,12 @@
 /*
  * scenario-latency.c - how long a single call takes, and the worst of them
  *
- * Every call is timed. A call during which the kernel took the CPU away
- * (the thread's involuntary context switches went up, its voluntary ones did
- * not) says something about the machine's load, not about the call; such calls
- * go to a histogram of their own ("preempted_"), for every reclaimer alike. A call
- * that waits does so by a voluntary switch and stays in.
+ * Every call is timed. A call during which the kernel took the CPU away (the
+ * thread's involuntary context switches went up, its voluntary ones did not) may
+ * say something about the machine's load and not about the call; or the call
+ * woke somebody who took the CPU from it. Hence two sets of figures: "all_"
+ * has every call, the other leaves the preempted ones out, for every
+ * reclaimer alike. A call that waits does so by a voluntary switch and stays in.
  *
  * With --stall_ms, every call of malloc, free, mmap and their kin by any thread
  * waits until the time is over (stall.c, preloaded), while calls go on at
@@ -152,6 +153,8 @@ static void latency_results(struct bench_crew *crew)
 	if (bench_options.stall_ms)
 		emit("stalled_allocator_calls",
 			(double) bench_stalled_calls());
+	histogram_add(&all->calls, &all->preempted);
+	emit_histogram(&all->calls, "all_");
 }
 
 int scenario_latency(const struct bench_ops *ops)
