@@ -13,8 +13,8 @@ set border 3
 set tics nomirror
 set style data linespoints
 
-exists(name) = int(system("test -s '".dir."/".name."' && echo 1 || echo 0"))
-lines = exists("throughput.dat") ? \
+have(name) = int(system("test -s '".dir."/".name."' && echo 1 || echo 0"))
+lines = have("throughput.dat") ? \
 	int(system("wc -l < '".dir."/throughput.dat'")) : 0
 
 array who[6] = ["kvfree", "kvfree-kvmalloc", "kvfree-raw", "defer_rcu", \
@@ -54,7 +54,7 @@ do for [form in "svg png"] {
 	set datafile separator ","
 	set style data lines
 
-	if (exists("E5-kvfree-raw.csv")) {
+	if (have("E5-kvfree-raw.csv")) {
 		set output dir."/latency.".form
 		set title "one call while a reader holds sections of 1 ms, a million calls"
 		set xlabel "one call in"
@@ -71,7 +71,7 @@ do for [form in "svg png"] {
 		set format x
 	}
 
-	if (exists("E7-kvfree.csv")) {
+	if (have("E7-kvfree.csv")) {
 		set output dir."/memory.".form
 		set title "memory in a flood: updaters at full speed, readers of 100 µs"
 		set xlabel "ms"

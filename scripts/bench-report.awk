@@ -237,7 +237,7 @@ function scale_rows(who, one, many) {
 			" (defer_rcu: " num(med("T", "defer_rcu", 64, "mops")) \
 			", call_rcu: " num(med("T", "call_rcu", 64, "mops")) \
 			" M/s)", "≥ 0.5 ×", num(many) " / " num(one) " M/s",
-			num(many / one), many / one >= 0.5 ? "reached" :
+			num(many / one), many / one >= 0.5 ? "reached" : \
 			"short: " num(many / one) " of 0.5")
 }
 

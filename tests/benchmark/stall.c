@@ -15,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bench.h"
 
@@ -50,9 +52,9 @@ static struct {
 	void (*free)(void *);
 	int (*posix_memalign)(void **, size_t, size_t);
 	void *(*aligned_alloc)(size_t, size_t);
-	void *(*mmap)(void *, size_t, int, int, int, off_t);
-	int (*munmap)(void *, size_t);
 } real;
+
+static bool looking_up;
 
 /* What dlsym() itself asks for while the pointers are looked up. */
 static char early[8192];
@@ -84,23 +86,32 @@ static void look_up(void *into, const char *name)
 	memcpy(into, &symbol, sizeof(symbol));
 }
 
+/* Constructors of other libraries may allocate before ours runs. */
 static void __attribute__((constructor)) init(void)
 {
-	if (real.free)
+	if (real.free || looking_up)
 		return;
-	look_up(&real.mmap, "mmap");
-	look_up(&real.munmap, "munmap");
+	looking_up = true;
 	look_up(&real.malloc, "malloc");
 	look_up(&real.calloc, "calloc");
 	look_up(&real.realloc, "realloc");
 	look_up(&real.posix_memalign, "posix_memalign");
 	look_up(&real.aligned_alloc, "aligned_alloc");
 	look_up(&real.free, "free");
+	looking_up = false;
+}
+
+/* False while dlsym() runs below us, or nothing is known yet. */
+static bool ready(void)
+{
+	if (!real.free)
+		init();
+	return real.free && !looking_up;
 }
 
 void *malloc(size_t size)
 {
-	if (!real.malloc)
+	if (!ready())
 		return early_alloc(size);
 	maybe_stall();
 	return real.malloc(size);
@@ -108,7 +119,7 @@ void *malloc(size_t size)
 
 void *calloc(size_t nmemb, size_t size)
 {
-	if (!real.calloc)
+	if (!ready())
 		return early_alloc(nmemb * size);	/* static: zeroed */
 	maybe_stall();
 	return real.calloc(nmemb, size);
@@ -116,7 +127,7 @@ void *calloc(size_t nmemb, size_t size)
 
 void *realloc(void *ptr, size_t size)
 {
-	if (is_early(ptr) || !real.realloc)
+	if (is_early(ptr) || !ready())
 		abort();
 	maybe_stall();
 	return real.realloc(ptr, size);
@@ -124,7 +135,7 @@ void *realloc(void *ptr, size_t size)
 
 void free(void *ptr)
 {
-	if (!ptr || is_early(ptr) || !real.free)
+	if (!ptr || is_early(ptr) || !ready())
 		return;
 	maybe_stall();
 	real.free(ptr);
@@ -132,32 +143,30 @@ void free(void *ptr)
 
 int posix_memalign(void **ptr, size_t alignment, size_t size)
 {
-	if (!real.posix_memalign)
-		init();
+	if (!ready())
+		abort();
 	maybe_stall();
 	return real.posix_memalign(ptr, alignment, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
-	if (!real.aligned_alloc)
-		init();
+	if (!ready())
+		abort();
 	maybe_stall();
 	return real.aligned_alloc(alignment, size);
 }
 
+/* Straight to the kernel: allocators call these before dlsym() can be used. */
 void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 {
-	if (!real.mmap)
-		look_up(&real.mmap, "mmap");
 	maybe_stall();
-	return real.mmap(addr, length, prot, flags, fd, offset);
+	return (void *) syscall(SYS_mmap, addr, length, prot, flags, fd,
+			offset);
 }
 
 int munmap(void *addr, size_t length)
 {
-	if (!real.munmap)
-		look_up(&real.munmap, "munmap");
 	maybe_stall();
-	return real.munmap(addr, length);
+	return (int) syscall(SYS_munmap, addr, length);
 }
