@@ -41,7 +41,7 @@ unsigned int kvfree_domain_index(const struct kvfree_domain *domain)
 	return (unsigned int) (domain - kvfree_runtime.domains);
 }
 
-uint64_t kvfree_domain_queued(struct kvfree_domain *domain)
+uint64_t kvfree_domain_queued(struct kvfree_domain *domain, bool wait)
 {
 	struct kvfree_thread *thread;
 	uint64_t nr;
@@ -51,7 +51,10 @@ uint64_t kvfree_domain_queued(struct kvfree_domain *domain)
 		__atomic_load_n(&domain->count.doubles, __ATOMIC_RELAXED) +
 		__atomic_load_n(&domain->count.retired_queued, __ATOMIC_RELAXED);
 	kvfree_for_each_thread(thread, domain) {
-		kvfree_thread_lock(thread);
+		if (wait)
+			kvfree_thread_lock(thread);
+		else if (!kvfree_thread_lock_few(thread))
+			continue;
 		nr += kvfree_thread_queued(thread);
 		kvfree_thread_unlock(thread);
 	}

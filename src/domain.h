@@ -41,6 +41,7 @@ struct kvfree_batch {
 	uint64_t collected;		/* domain.clock after the collection */
 	uint64_t grace_period;		/* domain.clock when it began; 0: none */
 	bool unfinished;		/* a later drain has work to do */
+	bool missed;			/* a record's lock was held */
 	struct kvfree_domain *domain;
 	struct kvfree_work help;	/* helpers of the free phase */
 };
@@ -100,8 +101,12 @@ struct kvfree_domain *kvfree_domain_get(const struct rcu_flavor_struct *flavor);
 
 unsigned int kvfree_domain_index(const struct kvfree_domain *domain);
 
-/* Objects ever queued in this domain, ever freed, freed by their owners. */
-uint64_t kvfree_domain_queued(struct kvfree_domain *domain);
+/*
+ * Objects ever queued in this domain, ever freed, freed by their owners. With
+ * @wait the first waits for each record's lock, without it leaves out the
+ * records whose lock is held.
+ */
+uint64_t kvfree_domain_queued(struct kvfree_domain *domain, bool wait);
 uint64_t kvfree_domain_freed(struct kvfree_domain *domain);
 uint64_t kvfree_domain_leaked(struct kvfree_domain *domain);
 uint64_t kvfree_domain_owner_freed(struct kvfree_domain *domain);

@@ -203,7 +203,7 @@ static void exit_domain(struct kvfree_domain *domain)
 	do {
 		kvfree_barrier(domain, KVFREE_DRAIN_SHRINK);
 	} while (kvfree_domain_freed(domain) + kvfree_domain_leaked(domain) !=
-		 kvfree_domain_queued(domain) && ++rounds < EXIT_ROUNDS);
+		 kvfree_domain_queued(domain, true) && ++rounds < EXIT_ROUNDS);
 	kvfree_domain_leave_wait(domain, online);
 }
 

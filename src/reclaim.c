@@ -206,12 +206,15 @@ static void collect_thread(struct kvfree_domain *domain,
 	struct kvfree_bulk_list spare = { NULL, NULL, 0 };
 	bool exiting;
 
-	if (batch->how & KVFREE_DRAIN_INSIST) {
-		kvfree_thread_lock(thread);
-	} else if (!kvfree_thread_lock_few(thread)) {
-		batch->unfinished = true;
+#ifdef KVFREE_TWIN_DRAIN_WAITS
+	kvfree_thread_lock(thread);
+#else
+	if (!kvfree_thread_lock_few(thread)) {
+		batch->unfinished = batch->missed = true;
 		return;
 	}
+#endif
+	kvfree_hook(KVFREE_HOOK_DRAIN_LOCKED);
 	exiting = __atomic_load_n(&thread->state, __ATOMIC_RELAXED) ==
 		KVFREE_THREAD_EXITING;
 	__atomic_fetch_sub(&domain->nr_full, (long) thread->full.count,
@@ -238,7 +241,7 @@ static void batch_collect(struct kvfree_domain *domain,
 	struct kvfree_thread *thread;
 
 	kvfree_gate_open(&domain->kick_gate);
-	batch->unfinished = false;
+	batch->unfinished = batch->missed = false;
 	batch->grace_period = 0;
 	kvfree_for_each_thread(thread, domain)
 		collect_thread(domain, thread, batch);
@@ -452,9 +455,10 @@ static void batch_free(struct kvfree_domain *domain, struct kvfree_batch *batch)
 	kvfree_trace(batch_freed, domain, batch->seq);
 }
 
-static void batch_run(struct kvfree_domain *domain, struct kvfree_batch *batch)
+/* Returns whether the batch looked at every record. */
+static bool batch_run(struct kvfree_domain *domain, struct kvfree_batch *batch)
 {
-	bool unfinished;
+	bool unfinished, missed;
 
 #ifdef KVFREE_TWIN_LATE_COLLECT
 	batch_grace_period(domain, batch);
@@ -465,11 +469,13 @@ static void batch_run(struct kvfree_domain *domain, struct kvfree_batch *batch)
 		batch_grace_period(domain, batch);
 #endif
 	unfinished = batch->unfinished;
+	missed = batch->missed;
 	phase_over(domain, batch, false);
 	batch_free(domain, batch);
 	phase_over(domain, batch, true);
 	if (unfinished)
 		kvfree_tick_arm();
+	return !missed;
 }
 
 /* ------------------------------------------------------------------ */
@@ -477,7 +483,8 @@ static void batch_run(struct kvfree_domain *domain, struct kvfree_batch *batch)
 
 /*
  * Take the ripe list of @thread: if @all, or if its owner was in no clean
- * context since the last tick, or is gone. Sets *@left if it stays.
+ * context since the last tick, or is gone. Sets *@left if it stays, with @all
+ * because the record's lock was held.
  */
 static struct kvfree_bulk *take_ripe_list(struct kvfree_thread *thread,
 		bool all, bool *left)
@@ -485,9 +492,7 @@ static struct kvfree_bulk *take_ripe_list(struct kvfree_thread *thread,
 	struct kvfree_bulk *bulk = NULL;
 	bool clean;
 
-	if (all) {
-		kvfree_thread_lock(thread);
-	} else if (!kvfree_thread_lock_few(thread)) {
+	if (!kvfree_thread_lock_few(thread)) {
 		*left = true;
 		return NULL;
 	}
@@ -508,7 +513,7 @@ static struct kvfree_bulk *take_ripe_list(struct kvfree_thread *thread,
 	return bulk;
 }
 
-void kvfree_reap(struct kvfree_domain *domain, bool all)
+bool kvfree_reap(struct kvfree_domain *domain, bool all)
 {
 	struct kvfree_thread *thread;
 	bool left = false;
@@ -526,6 +531,18 @@ void kvfree_reap(struct kvfree_domain *domain, bool all)
 	pthread_mutex_unlock(&domain->reap_lock);
 	if (left)
 		kvfree_tick_arm();
+	return !left;
+}
+
+/* Until each record's lock was free at some moment since the call. */
+static void wait_for_locks(struct kvfree_domain *domain)
+{
+	struct kvfree_thread *thread;
+
+	kvfree_for_each_thread(thread, domain) {
+		kvfree_thread_lock(thread);
+		kvfree_thread_unlock(thread);
+	}
 }
 
 /* Until the owner has freed the ripe objects that it took before now. */
@@ -579,14 +596,22 @@ void kvfree_barrier(struct kvfree_domain *domain, unsigned int how)
 	struct kvfree_batch *batch;
 	uint64_t seq;
 
-	batch = batch_begin_wait(domain, how | KVFREE_DRAIN_ALL |
-			KVFREE_DRAIN_INSIST | KVFREE_DRAIN_KEEP);
-	seq = batch->seq;
-	batch_run(domain, batch);
+	/* A record's lock may be held for long, by a thread that is stopped
+	 * inside a raw call. It is waited for between batches, not inside
+	 * one, so that the drains of all others go on meanwhile. */
+	for (;;) {
+		batch = batch_begin_wait(domain, how | KVFREE_DRAIN_ALL |
+				KVFREE_DRAIN_KEEP);
+		seq = batch->seq;
+		if (batch_run(domain, batch))
+			break;
+		wait_for_locks(domain);
+	}
 	/* An older batch may still hand pages back: first it, then the ripe
 	 * lists, then what owners took off those. */
 	wait_for_older(domain, seq);
-	kvfree_reap(domain, true);
+	while (!kvfree_reap(domain, true))
+		wait_for_locks(domain);
 	kvfree_for_each_thread(thread, domain)
 		wait_for_owner(thread);
 }
@@ -619,12 +644,13 @@ bool kvfree_stall_check(struct kvfree_domain *domain)
 		return true;
 	domain->stall_msec *= 2;
 	freed = kvfree_domain_freed(domain);
-	queued = kvfree_domain_queued(domain);
+	/* The timer thread waits for nobody: see kvfree_domain_queued(). */
+	queued = kvfree_domain_queued(domain, false);
 	kvfree_warn("a grace period of %s has lasted %llu s: a reader does not leave its section; batch %llu waits, %llu objects are pending",
 		flavor_name(domain->flavor),
 		(unsigned long long) (now - since) / 1000,
 		(unsigned long long) __atomic_load_n(&domain->count.drains,
 			__ATOMIC_RELAXED),
-		(unsigned long long) (queued - freed));
+		(unsigned long long) (queued > freed ? queued - freed : 0));
 	return true;
 }

@@ -22,9 +22,8 @@ enum kvfree_drain_how {
 	KVFREE_DRAIN_FULL = 1 << 0,	/* full pages, emergency list */
 	KVFREE_DRAIN_ALL = 1 << 1,	/* partial pages too */
 	KVFREE_DRAIN_TICK = 1 << 2,	/* age the page caches */
-	KVFREE_DRAIN_INSIST = 1 << 3,	/* wait for each record's lock */
-	KVFREE_DRAIN_KEEP = 1 << 4,	/* free all, hand nothing back */
-	KVFREE_DRAIN_SHRINK = 1 << 5,	/* drop the page caches */
+	KVFREE_DRAIN_KEEP = 1 << 3,	/* free all, hand nothing back */
+	KVFREE_DRAIN_SHRINK = 1 << 4,	/* drop the page caches */
 };
 
 /* Ask the workers for a drain. From the timer thread and from workers. */
@@ -43,8 +42,9 @@ void kvfree_help_work(struct kvfree_work *work);
 void kvfree_barrier(struct kvfree_domain *domain, unsigned int how);
 
 /* Take back the ripe lists and free them: those of all records, or those
- * whose owners stay away or fall behind. Clean context. */
-void kvfree_reap(struct kvfree_domain *domain, bool all);
+ * whose owners stay away or fall behind. False: not all that it should, since a
+ * record's lock was held or an owner keeps up. Clean context. */
+bool kvfree_reap(struct kvfree_domain *domain, bool all);
 
 /* Stop batches from beginning and wait until none exists; let them go on. */
 void kvfree_batches_stop(struct kvfree_domain *domain);

@@ -54,22 +54,27 @@ static void target_grow(struct kvfree_thread *thread)
 		thread->target = target;
 }
 
-/* Fill @thread's cache to its target. False: the allocator failed. */
+/*
+ * Fill @thread's cache to its target. False: the allocator failed. A record
+ * whose lock is held is left alone: its owner may be stopped inside a raw call, and
+ * the worker has others to serve. The owner asks again when it needs a page.
+ */
 static bool refill_thread(struct kvfree_thread *thread)
 {
-	kvfree_thread_lock(thread);
+	if (!kvfree_thread_lock_few(thread))
+		return true;
 	target_grow(thread);
-	kvfree_trace(refill, thread, thread->target - thread->nr_cached);
 	while (thread->nr_cached < thread->target) {
 		struct kvfree_bulk *bulk;
 
 		kvfree_thread_unlock(thread);
 		bulk = kvfree_bulk_alloc(thread->domain);
-		if (!bulk) {
-			kvfree_trace(refill_failed, thread);
+		if (!bulk)
 			return false;
+		if (!kvfree_thread_lock_few(thread)) {
+			kvfree_bulk_free(thread->domain, bulk);
+			return true;
 		}
-		kvfree_thread_lock(thread);
 		/* Pages may have come back from a drain meanwhile; one too
 		 * many is cheaper than one allocated for nothing. */
 		kvfree_thread_cache_push(thread, bulk);

@@ -53,7 +53,7 @@ static void add_domain(struct kvfree_domain *domain,
 	sum->kicks += get(&domain->count.kicks);
 	sum->grace_periods += get(&domain->count.grace_periods);
 	add_threads(domain, sum);
-	sum->queued += kvfree_domain_queued(domain);
+	sum->queued += kvfree_domain_queued(domain, true);
 }
 
 int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
