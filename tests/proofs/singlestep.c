@@ -80,6 +80,7 @@ static struct shared *shared;
 static const struct rcu_flavor_struct *flavor;
 static struct urcu_kvfree_channel *channel;
 static bool kick_driven;
+static unsigned int bound_msec = 20000;
 
 /* ------------------------------------------------------------------ */
 /* The producer                                                       */
@@ -150,6 +151,29 @@ static bool gate_open(void)
 			&kvfree_runtime.tick_gate) & 1);
 }
 
+/* For whoever has to find out why nothing is freed. */
+static void say_state(const struct kvfree_thread *record)
+{
+	struct kvfree_domain *domain = kvfree_domain_get(flavor);
+
+	proof_say("tick gate %u, kick gate %u, kicked %d, full pages %ld, emergency list %p of %llu, collecting %d, busy %d %d, requested %u, grace period since %llu, drains %llu, kicks %llu; producer: page %p with %u, cache %u; step %ld, freed %ld in pages, %ld on the list; queued %llu, freed %llu",
+		kvfree_runtime.tick_gate, domain->kick_gate, domain->kicked,
+		domain->nr_full, (void *) domain->emergency,
+		(unsigned long long) domain->count.emergency,
+		domain->collecting, domain->batch[0].busy,
+		domain->batch[1].busy, domain->requested,
+		(unsigned long long) domain->gp_since,
+		(unsigned long long) domain->count.drains,
+		(unsigned long long) domain->count.kicks,
+		(void *) record->current[KVFREE_CHANNEL_USER],
+		record->current[KVFREE_CHANNEL_USER] ?
+		record->current[KVFREE_CHANNEL_USER]->nr : 0,
+		record->nr_cached, shared->step, shared->freed[BY_PAGE],
+		shared->freed[BY_EMERGENCY],
+		(unsigned long long) kvfree_domain_queued(domain, false),
+		(unsigned long long) kvfree_domain_freed(domain));
+}
+
 /*
  * For each step: queue, wait until it is freed, and then until the gate is
  * open, so that the victim's next step may be the one that takes one. While
@@ -173,8 +197,14 @@ static void *producer(void *arg)
 		for (i = 0; i < (kick_driven ? 2 * KVFREE_BULK_RECORDS : 1); i++)
 			produce(record);
 		calm(record);
-		while (!all_freed(now))
+		end = kvtest_msec() + bound_msec / 2;
+		while (!all_freed(now)) {
 			usleep(50);
+			if (kvtest_msec() > end) {
+				say_state(record);
+				end += 1000000;
+			}
+		}
 		end = kvtest_msec() + QUIET_MSEC;
 		while (!gate_open() && kvtest_msec() < end)
 			usleep(50);
@@ -414,8 +444,6 @@ static int child_main(pid_t parent)
 
 /* ------------------------------------------------------------------ */
 /* The tracer                                                         */
-
-static unsigned int bound_msec = 20000;
 
 extern const char __ehdr_start[];	/* where the program is loaded */
 
