@@ -174,6 +174,35 @@ static void say_state(const struct kvfree_thread *record)
 		(unsigned long long) kvfree_domain_freed(domain));
 }
 
+static void produce_some(struct kvfree_thread *record)
+{
+	unsigned int i;
+
+	for (i = 0; i < (kick_driven ? 2 * KVFREE_BULK_RECORDS : 1); i++)
+		produce(record);
+	calm(record);
+}
+
+/*
+ * A drain that finds the producer's lock held leaves its pages for the next,
+ * on a tick. Where ticks are out of reach it takes another kick.
+ */
+static void until_freed(struct kvfree_thread *record, long step)
+{
+	uint64_t end = kvtest_msec() + bound_msec / 2;
+	unsigned int waits = 0;
+
+	while (!all_freed(step)) {
+		usleep(50);
+		if (kick_driven && ++waits % 20 == 0)
+			produce_some(record);
+		if (kvtest_msec() > end) {
+			say_state(record);
+			end += 1000000;
+		}
+	}
+}
+
 /*
  * For each step: queue, wait until it is freed, and then until the gate is
  * open, so that the victim's next step may be the one that takes one. While
@@ -184,7 +213,6 @@ static void *producer(void *arg)
 {
 	struct kvfree_thread *record = proof_record(flavor);
 	uint64_t end;
-	unsigned int i;
 	long now, last = 0;
 
 	(void) arg;
@@ -194,17 +222,8 @@ static void *producer(void *arg)
 			usleep(50);
 			continue;
 		}
-		for (i = 0; i < (kick_driven ? 2 * KVFREE_BULK_RECORDS : 1); i++)
-			produce(record);
-		calm(record);
-		end = kvtest_msec() + bound_msec / 2;
-		while (!all_freed(now)) {
-			usleep(50);
-			if (kvtest_msec() > end) {
-				say_state(record);
-				end += 1000000;
-			}
-		}
+		produce_some(record);
+		until_freed(record, now);
 		end = kvtest_msec() + QUIET_MSEC;
 		while (!gate_open() && kvtest_msec() < end)
 			usleep(50);
