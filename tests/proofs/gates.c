@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * gates.c - a request that could not be delivered is not the last one
+ *
+ * K20: make arming the timer fail after a gate was taken; later refills and
+ * drains still happen. timerfd_settime() is wrapped (ld --wrap) and fails as
+ * often as a case says. Also: a worker that was never told because the library stopped
+ * in between.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/timerfd.h>
+
+#include "proof.h"
+#include "refill.h"
+
+#define MANY		65536	/* kick_pages that never fill */
+#define FAR		60000	/* a drain_msec that never comes */
+
+struct object {
+	struct rcu_head head;
+};
+
+static const struct rcu_flavor_struct *flavor;
+static unsigned int bound_msec = 20000;
+static int fail_fd = -1;		/* arming this one fails, */
+static int failures;			/* so many times */
+static int failed;
+static __thread int fail_all;		/* arming any fails in this thread */
+
+int __real_timerfd_settime(int fd, int flags, const struct itimerspec *when,
+		struct itimerspec *old);
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *when,
+		struct itimerspec *old);
+
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *when,
+		struct itimerspec *old)
+{
+	if (fail_all || (fd == proof_load(&fail_fd) &&
+			 __atomic_sub_fetch(&failures, 1, __ATOMIC_SEQ_CST)
+				>= 0)) {
+		proof_add(&failed, 1);
+		errno = EINVAL;
+		return -1;
+	}
+	return __real_timerfd_settime(fd, flags, when, old);
+}
+
+static void fail(int fd, int times)
+{
+	proof_store(&failed, 0);
+	proof_store(&failures, times);
+	proof_store(&fail_fd, fd);
+}
+
+static void no_more_failures(const char *what)
+{
+	proof_store(&fail_fd, -1);
+	proof_require(proof_load(&failed) > 0, "%s: arming did not fail", what);
+}
+
+static void queue(unsigned int nr)
+{
+	while (nr--) {
+		struct object *object = malloc(sizeof(*object));
+
+		proof_require(object != NULL, "no memory");
+		errno = 4711;
+		urcu_kvfree_rcu_flavor(flavor, object, head);
+		proof_require(errno == 4711, "errno was not kept");
+	}
+}
+
+/* Straight to the emergency list. */
+static void queue_emergency(struct kvfree_thread *record)
+{
+	kvfree_thread_lock(record);
+	queue(1);
+	kvfree_thread_unlock(record);
+}
+
+static bool nothing_pending(void *arg)
+{
+	(void) arg;
+	return kvtest_stats(flavor).pending == 0;
+}
+
+static bool has_pages(void *arg)
+{
+	struct kvfree_thread *record = arg;
+	bool has;
+
+	kvfree_thread_lock(record);
+	has = record->cache != NULL;
+	kvfree_thread_unlock(record);
+	return has;
+}
+
+static bool has_blank(void *arg)
+{
+	return proof_load((struct kvfree_thread **) arg) != NULL;
+}
+
+static void expect(bool (*what)(void *arg), void *arg, const char *name)
+{
+	proof_require(kvtest_wait(what, arg, bound_msec),
+		"%s: did not come after arming had failed", name);
+	proof_say("%s: came after arming had failed", name);
+}
+
+static void empty_cache(struct kvfree_thread *record)
+{
+	struct kvfree_bulk *bulk;
+
+	for (;;) {
+		kvfree_thread_lock(record);
+		bulk = record->cache;
+		if (bulk) {
+			record->cache = bulk->next;
+			record->nr_cached--;
+		}
+		kvfree_thread_unlock(record);
+		if (!bulk)
+			return;
+		kvfree_bulk_free(record->domain, bulk);
+	}
+}
+
+/* Until the current page is used up and the call finds no other. */
+static void run_dry(struct kvfree_thread *record)
+{
+	empty_cache(record);
+	queue(KVFREE_BULK_RECORDS + 1);
+}
+
+/* ------------------------------------------------------------------ */
+/* Cases                                                              */
+
+static void the_refill_timer(void)
+{
+	struct kvfree_thread *record = proof_record(flavor);
+
+	fail(kvfree_runtime.timer.refill, 1000000);
+	run_dry(record);
+	no_more_failures("refill");
+	proof_require(!has_pages(record), "refill: it was not needed");
+	queue(1);
+	expect(has_pages, record, "refill");
+}
+
+static void the_tick_timer(void)
+{
+	struct kvfree_thread *record = proof_record(flavor);
+	uint64_t end = kvtest_msec() + bound_msec;
+
+	urcu_kvfree_rcu_barrier_flavor(flavor);
+	proof_store(&failed, 0);
+	fail_all = 1;
+	/* While caches age, ticks come without a call and the gate is closed. */
+	while (!proof_load(&failed) && kvtest_msec() < end) {
+		queue_emergency(record);
+		usleep(1000);
+	}
+	fail_all = 0;
+	no_more_failures("tick");
+	queue_emergency(record);
+	expect(nothing_pending, NULL, "tick");
+}
+
+/* Whether there was a drain; while there was none, more is queued. */
+static bool drained(void *arg)
+{
+	queue(64);
+	return kvtest_stats(flavor).drains > *(uint64_t *) arg;
+}
+
+static void the_kick_timer(void)
+{
+	uint64_t drains;
+
+	proof_record(flavor);
+	urcu_kvfree_rcu_barrier_flavor(flavor);
+	drains = kvtest_stats(flavor).drains;
+	fail(kvfree_runtime.timer.kick, 1000000);
+	while (!proof_load(&failed))
+		queue(1);
+	no_more_failures("kick");
+	proof_require(kvtest_stats(flavor).drains == drains,
+		"kick: there was a drain without one");
+	expect(drained, &drains, "kick");
+}
+
+static void the_blank_gate(void)
+{
+	struct kvfree_domain *domain;
+	unsigned int i;
+
+	urcu_kvfree_unregister_thread_flavor(flavor);
+	urcu_kvfree_rcu_barrier_flavor(flavor);
+	domain = kvfree_domain_get(flavor);
+	for (i = 0; i < KVFREE_BLANKS; i++)
+		if (domain->blank[i]) {
+			proof_store(&domain->blank[i]->state,
+					KVFREE_THREAD_FREE);
+			proof_store(&domain->blank[i], NULL);
+		}
+	fail(kvfree_runtime.timer.refill, 1000000);
+	queue(1);
+	no_more_failures("blank record");
+	queue(1);
+	expect(has_blank, &domain->blank[0], "blank record");
+}
+
+/* The back-off after a failed refill, armed by the worker. */
+static void the_back_off(void)
+{
+	struct kvfree_thread *record = proof_record(flavor);
+
+	fail(kvfree_runtime.timer.refill, 1000000);
+	kvfree_refill_hold();
+	no_more_failures("back-off");
+	run_dry(record);
+	expect(has_pages, record, "back-off");
+}
+
+/* The gate is taken, and the library stops before a worker hears of it. */
+static void a_stop_in_between(void)
+{
+	struct kvfree_thread *record = proof_record(flavor);
+
+	empty_cache(record);
+	proof_store(&record->refill_gate, 1);
+	urcu_kvfree_exit();
+	proof_init(5, MANY, 2, 0);
+	record = proof_record(flavor);
+	run_dry(record);
+	expect(has_pages, record, "refill after a restart");
+}
+
+int main(void)
+{
+	const char *value = getenv("KVFREE_PROOF_BOUND_MSEC");
+
+	proof_start("gates", 120);
+	if (value)
+		bound_msec = (unsigned int) atoi(value);
+	flavor = &urcu_memb_flavor;
+	proof_init(5, MANY, 2, 0);
+	the_refill_timer();
+	the_tick_timer();
+	the_back_off();
+	the_blank_gate();
+	a_stop_in_between();
+	proof_all_freed(flavor);
+	urcu_kvfree_exit();
+
+	proof_init(FAR, 1, 2, 0);
+	the_kick_timer();
+	proof_all_freed(flavor);
+	urcu_kvfree_exit();
+	return 0;
+}
