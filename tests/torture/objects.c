@@ -51,6 +51,7 @@ struct writer {
 
 struct object_account object_account;
 uint64_t objects_other_frees;
+uint64_t objects_kv_frees;
 
 static struct slot *slots;
 static uint32_t nr_slots;
@@ -392,6 +393,8 @@ void __wrap_free(void *ptr)
 		object_error("an object was freed twice");
 		return;
 	}
+	if (object->kind == OBJECT_KV)
+		count(&objects_kv_frees);
 	object_freed(object, object->kind == OBJECT_KV ? OBJECT_KV :
 			OBJECT_MALLOC);
 	bury(object);

@@ -126,6 +126,7 @@ void object_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * who counts its allocations too.
  */
 extern uint64_t objects_other_frees;
+extern uint64_t objects_kv_frees;	/* those that were OBJECT_KV */
 
 void *__real_malloc(size_t size);
 void __real_free(void *ptr);

@@ -152,8 +152,9 @@ void torture_park_point(struct worker *self);
 /* A worker counts among those that stand still from its start (1) to its
  * end (-1). */
 void torture_park_join(int by);
-/* All other workers stand still, unregistered; they go on. */
-void torture_park_all(void);
+/* All other workers stand still, unregistered; they go on. False, and nobody
+ * stands still, when the run is over. */
+bool torture_park_all(void);
 void torture_unpark_all(void);
 
 /* Forks, and exit and start of the library. */

@@ -74,13 +74,18 @@ void torture_park_join(int by)
 	pthread_mutex_unlock(&park.lock);
 }
 
-void torture_park_all(void)
+bool torture_park_all(void)
 {
 	pthread_mutex_lock(&park.lock);
 	__atomic_store_n(&park.wanted, 1, __ATOMIC_RELAXED);
 	while (park.parked < park.running)
 		pthread_cond_wait(&park.cond, &park.lock);
 	pthread_mutex_unlock(&park.lock);
+	if (!torture_stopping())
+		return true;
+	/* Some may have ended, and be in the library's thread exit. */
+	torture_unpark_all();
+	return false;
 }
 
 void torture_unpark_all(void)
@@ -137,7 +142,8 @@ static void check_exit(const char *who)
 
 static void cycle(struct worker *self)
 {
-	torture_park_all();
+	if (!torture_park_all())
+		return;
 	urcu_kvfree_exit();
 	if (objects_outstanding())
 		object_error("%llu objects are not freed after exit",
@@ -242,8 +248,6 @@ static void wait_child(pid_t pid, const struct visit *visit)
 
 static void before_fork(const struct visit *visit)
 {
-	if (visit->parked)
-		torture_park_all();
 	if (visit->stopped)
 		urcu_kvfree_exit();
 	else if (visit->parked && !visit->hooks)
@@ -279,6 +283,8 @@ static void fork_once(struct worker *self)
 	 * nobody but us may be inside it. */
 	visit.parked = visit.stopped = true;
 #endif
+	if (visit.parked && !torture_park_all())
+		return;
 	visit.can_wait = visit.parked || torture.is_bp;
 	before_fork(&visit);
 	pid = fork();

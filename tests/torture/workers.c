@@ -78,6 +78,15 @@ void torture_worker_end(struct worker *self)
 	object_writer_put(self->handler_writer);
 }
 
+/*
+ * Every other quarter of a second nobody asks for a barrier: a barrier takes
+ * what is ripe away from its owners, and they are to free some themselves.
+ */
+static bool calm(void)
+{
+	return kvtest_msec() / 250 % 2;
+}
+
 /* ------------------------------------------------------------------ */
 /* Readers                                                            */
 
@@ -227,7 +236,8 @@ void torture_barrier(struct worker *self)
 		for (i = 0; i < nr; i++)
 			write_once(self);
 		torture_stash_fill(self);
-		torture_barrier_check("barrier");
+		if (!calm())
+			torture_barrier_check("barrier");
 		torture_nap(self, torture_random(self) % 20000);
 	}
 }
@@ -287,7 +297,7 @@ static void *visit(void *arg)
 		torture_register(self);
 		torture_section(self);
 	}
-	if (torture_chance(self, 8))
+	if (!calm() && torture_chance(self, 8))
 		torture_barrier_check("a thread about to exit");
 	if (torture_chance(self, 4))
 		urcu_kvfree_unregister_thread_flavor(torture.rcu);
@@ -328,9 +338,10 @@ void torture_shrinker(struct worker *self)
 	while (!torture_stopping()) {
 		torture_park_point(self);
 		torture_stash_fill(self);
-		if (urcu_kvfree_shrink_count())
+		if (!calm() && urcu_kvfree_shrink_count()) {
 			urcu_kvfree_shrink();
-		torture_count(&torture.count.shrinks);
+			torture_count(&torture.count.shrinks);
+		}
 		torture_nap(self, torture_random(self) % 100000);
 	}
 }
@@ -381,7 +392,8 @@ void torture_channeler(struct worker *self)
 	while (!torture_stopping()) {
 		torture_park_point(self);
 		torture_stash_fill(self);
-		channel_once(self);
+		if (!calm())
+			channel_once(self);
 		torture_nap(self, torture_random(self) % 30000);
 	}
 }

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * inject.c - make the library's calls fail
+ *
+ * Works from the first constructor on: nothing here needs to be set up.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "inject.h"
+
+const struct inject_function inject_functions[INJECT_FNS] = {
+#define X(name, e1, e2, e3)	{ #name, { e1, e2, e3 } },
+	INJECT_FUNCTIONS(X)
+#undef X
+};
+
+__thread int inject_own;
+uint64_t inject_allocated;
+
+static struct inject_state *state;
+static int cleared;	/* atomic */
+
+void *__real_mmap(void *addr, size_t size, int prot, int flags, int fd,
+		off_t offset);
+
+static __attribute__((constructor(101))) void find_state(void)
+{
+	const char *fd = getenv(INJECT_ENV);
+	void *mem;
+
+	if (!fd)
+		return;
+	mem = __real_mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE,
+		MAP_SHARED, atoi(fd), 0);
+	if (mem == MAP_FAILED)
+		abort();
+	state = mem;
+}
+
+struct inject_state *inject_state(void)
+{
+	return state;
+}
+
+void inject_clear(void)
+{
+	__atomic_store_n(&cleared, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Count a call; whether it is to fail, and then errno says how. */
+static bool fails(enum inject_fn fn)
+{
+	const struct inject_plan *plan;
+	uint32_t n;
+
+	if (inject_own || !state || __atomic_load_n(&cleared, __ATOMIC_SEQ_CST))
+		return false;
+	plan = &state->plan;
+	n = __atomic_add_fetch(&state->calls[fn], 1, __ATOMIC_RELAXED);
+	if (plan->fn != fn || plan->mode == INJECT_NEVER ||
+	    (plan->mode == INJECT_ONCE && n != plan->n) ||
+	    (plan->mode == INJECT_EVERY && n % plan->n))
+		return false;
+	__atomic_fetch_add(&state->injected, 1, __ATOMIC_RELAXED);
+	errno = plan->error;
+	return true;
+}
+
+/* Functions that return an error number, -1, or NULL. */
+#define WRAP_NR(name, params, args)					\
+	int __real_##name params;					\
+	int __wrap_##name params;					\
+	int __wrap_##name params					\
+	{								\
+		int saved = errno, error;				\
+									\
+		if (!fails(INJECT_##name))				\
+			return __real_##name args;			\
+		error = errno;						\
+		errno = saved;						\
+		return error;						\
+	}
+
+#define WRAP_INT(type, name, params, args)				\
+	type __real_##name params;					\
+	type __wrap_##name params;					\
+	type __wrap_##name params					\
+	{								\
+		return fails(INJECT_##name) ? -1 : __real_##name args;	\
+	}
+
+WRAP_INT(int, mprotect, (void *addr, size_t size, int prot),
+	(addr, size, prot))
+WRAP_INT(int, madvise, (void *addr, size_t size, int advice),
+	(addr, size, advice))
+WRAP_NR(pthread_create, (pthread_t *thread, const pthread_attr_t *attr,
+	void *(*fn)(void *), void *arg), (thread, attr, fn, arg))
+WRAP_NR(pthread_key_create, (pthread_key_t *key, void (*fn)(void *)),
+	(key, fn))
+WRAP_NR(pthread_setspecific, (pthread_key_t key, const void *value),
+	(key, value))
+WRAP_NR(pthread_atfork, (void (*prepare)(void), void (*parent)(void),
+	void (*child)(void)), (prepare, parent, child))
+WRAP_INT(int, timerfd_create, (int clock, int flags), (clock, flags))
+WRAP_INT(int, timerfd_settime, (int fd, int flags,
+	const struct itimerspec *when, struct itimerspec *old),
+	(fd, flags, when, old))
+WRAP_INT(int, epoll_create1, (int flags), (flags))
+WRAP_INT(int, epoll_ctl, (int epoll, int op, int fd,
+	struct epoll_event *event), (epoll, op, fd, event))
+WRAP_INT(int, epoll_wait, (int epoll, struct epoll_event *events, int most,
+	int msec), (epoll, events, most, msec))
+WRAP_INT(int, eventfd, (unsigned int value, int flags), (value, flags))
+WRAP_INT(ssize_t, read, (int fd, void *buf, size_t size), (fd, buf, size))
+WRAP_INT(ssize_t, write, (int fd, const void *buf, size_t size),
+	(fd, buf, size))
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+	/* The library creates no file: there is no mode. */
+	return fails(INJECT_open) ? -1 : __real_open(path, flags);
+}
+
+void *__wrap_mmap(void *addr, size_t size, int prot, int flags, int fd,
+		off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int prot, int flags, int fd,
+		off_t offset)
+{
+	if (fails(INJECT_mmap))
+		return MAP_FAILED;
+	return __real_mmap(addr, size, prot, flags, fd, offset);
+}
+
+/* ------------------------------------------------------------------ */
+/* Memory: what is allocated is counted too                           */
+
+static void *counted(void *mem)
+{
+	if (mem && !inject_own)
+		__atomic_fetch_add(&inject_allocated, 1, __ATOMIC_RELAXED);
+	return mem;
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size)
+{
+	return fails(INJECT_malloc) ? NULL : counted(__real_malloc(size));
+}
+
+void *__real_calloc(size_t nmemb, size_t size);
+void *__wrap_calloc(size_t nmemb, size_t size);
+void *__wrap_calloc(size_t nmemb, size_t size)
+{
+	return fails(INJECT_calloc) ? NULL :
+		counted(__real_calloc(nmemb, size));
+}
+
+void *__real_realloc(void *ptr, size_t size);
+void *__wrap_realloc(void *ptr, size_t size);
+void *__wrap_realloc(void *ptr, size_t size)
+{
+	if (fails(INJECT_realloc))
+		return NULL;
+	return ptr ? __real_realloc(ptr, size) :
+		counted(__real_realloc(ptr, size));
+}
+
+int __real_posix_memalign(void **mem, size_t alignment, size_t size);
+int __wrap_posix_memalign(void **mem, size_t alignment, size_t size);
+int __wrap_posix_memalign(void **mem, size_t alignment, size_t size)
+{
+	int saved = errno, ret;
+
+	if (fails(INJECT_posix_memalign)) {
+		ret = errno;
+		errno = saved;
+		return ret;
+	}
+	ret = __real_posix_memalign(mem, alignment, size);
+	if (!ret)
+		counted(*mem);
+	return ret;
+}
+
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+	return fails(INJECT_aligned_alloc) ? NULL :
+		counted(__real_aligned_alloc(alignment, size));
+}

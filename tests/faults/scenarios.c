@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * scenarios.c - what the library does while its calls fail
+ *
+ * A scenario accepts that calls which may fail do fail, and must lose nothing.
+ * What it queues is accounted for by tests/torture/objects.h. After it the
+ * fault is cleared, and the library must free everything, first by itself once
+ * it is called again, then by a barrier, and leave nothing behind at its exit.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bulk.h"
+#include "objects.h"
+#include "scenarios.h"
+
+#define SLOTS		4096
+/* How long something that must happen may take on a busy machine. */
+#define WAIT_MSEC	30000
+/* Beyond the threshold that the driver sets. */
+#define LARGE_BYTES	20000
+
+static const struct rcu_flavor_struct *rcu;
+static unsigned int writer;
+static unsigned int fds_before;
+
+/* Time for timers and workers to do, or fail to do, their part. */
+static void breathe(void)
+{
+	kvtest_sleep_msec(3);
+}
+
+/* ------------------------------------------------------------------ */
+/* Queueing                                                           */
+
+/* NULL for OBJECT_KV when that fails; the others' memory does not fail. */
+static struct object *make(unsigned int kind, size_t size)
+{
+	struct object *object = object_new(kind, size, 0);
+
+	if (!object && kind != OBJECT_KV)
+		abort();
+	return object;
+}
+
+static void raw(struct object *object)
+{
+	uint64_t seq;
+
+	if (!object)
+		return;
+	seq = object_queue(object, writer);
+	errno = 4242;
+	urcu_kvfree_rcu_offset_flavor(rcu, object, object->offset);
+	if (errno != 4242)
+		object_error("a raw call changed errno");
+	object_queued(writer, seq);
+}
+
+static void queue_raw(unsigned int nr)
+{
+	while (nr--)
+		raw(make(OBJECT_MALLOC, 64));
+}
+
+static void queue_mightsleep(unsigned int nr)
+{
+	while (nr--) {
+		struct object *object = make(OBJECT_MALLOC, 64);
+		uint64_t seq = object_queue(object, writer);
+
+		urcu_kvfree_rcu_mightsleep_flavor(rcu, object);
+		object_queued(writer, seq);
+	}
+}
+
+static bool queue_try(void)
+{
+	struct object *object = make(OBJECT_MALLOC, 64);
+	uint64_t seq = object_queue(object, writer);
+
+	if (urcu_kvfree_rcu_try_flavor(rcu, object)) {
+		object_queued(writer, seq);
+		return true;
+	}
+	object_unqueue(object, writer, seq);
+	object_discard(object);
+	return false;
+}
+
+static void barrier_check(const char *when)
+{
+	struct object_moment moment;
+
+	objects_moment(&moment);
+	if (urcu_kvfree_rcu_barrier_flavor(rcu))
+		object_error("%s: barrier failed", when);
+	if (objects_left(&moment))
+		object_error("%s: a barrier left %llu objects", when,
+			(unsigned long long) objects_left(&moment));
+}
+
+static void in_thread(void *(*fn)(void *))
+{
+	pthread_t thread;
+	int ret;
+
+	inject_own++;
+	ret = pthread_create(&thread, NULL, fn, NULL);
+	inject_own--;
+	if (ret)
+		abort();
+	pthread_join(thread, NULL);
+}
+
+/* ------------------------------------------------------------------ */
+/* Start and stop                                                     */
+
+/* Start; when it fails, with the error that was injected and no traces. */
+static bool start(void)
+{
+	const struct inject_state *state = inject_state();
+
+	if (urcu_kvfree_init(NULL) == 0)
+		return true;
+	if (errno != state->plan.error)
+		object_error("init failed with errno %d, not %d", errno,
+			state->plan.error);
+	if (!__atomic_load_n(&state->injected, __ATOMIC_RELAXED))
+		object_error("init failed without a fault");
+	if (kvtest_count_threads("kvfree-"))
+		object_error("init failed and left threads");
+	if (kvtest_count_fds() != fds_before)
+		object_error("init failed and left descriptors");
+	return false;
+}
+
+static void run_start(void)
+{
+	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+
+	if (!attr && errno != ENOMEM)
+		object_error("attr_create failed with errno %d", errno);
+	if (attr && urcu_kvfree_attr_set_workers(attr, 1))
+		object_error("an attribute was refused");
+	urcu_kvfree_attr_destroy(attr);
+	start();
+	queue_raw(2);
+	urcu_kvfree_exit();
+	queue_raw(2);
+	start();
+	queue_raw(2);
+	urcu_kvfree_exit();
+}
+
+/* The first call of the process starts the library, or fails to. */
+static void run_lazy_start(void)
+{
+	queue_raw(1);
+	breathe();
+	queue_mightsleep(1);
+	breathe();
+	queue_raw(1);
+	breathe();
+}
+
+/* ------------------------------------------------------------------ */
+/* Queueing                                                           */
+
+static void run_raw(void)
+{
+	unsigned int i;
+
+	start();
+	for (i = 0; i < 4; i++) {
+		queue_raw(5 * KVFREE_BULK_RECORDS);
+		breathe();
+	}
+}
+
+/* What is queued inside a section outlives it, whatever fails. */
+static void run_reader(void)
+{
+	struct object *seen[4 * KVFREE_BULK_RECORDS];
+	unsigned int i, round;
+
+	start();
+	rcu->register_thread();
+	for (round = 0; round < 2; round++) {
+		kvtest_read_lock(rcu);
+		for (i = 0; i < 4 * KVFREE_BULK_RECORDS; i++)
+			raw(seen[i] = make(OBJECT_MALLOC, 64));
+		breathe();
+		for (i = 0; i < 4 * KVFREE_BULK_RECORDS; i++)
+			object_check(seen[i]);
+		kvtest_read_unlock(rcu);
+		breathe();
+	}
+	rcu->unregister_thread();
+}
+
+static void run_mightsleep(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		queue_mightsleep(3 * KVFREE_BULK_RECORDS);
+		breathe();
+		urcu_kvfree_rcu_reclaim_flavor(rcu, 4);
+	}
+}
+
+static void run_try(void)
+{
+	unsigned int i;
+
+	start();
+	for (i = 0; i < 5 * KVFREE_BULK_RECORDS; i++) {
+		if (!queue_try())
+			breathe();
+	}
+}
+
+static void run_barrier(void)
+{
+	unsigned int i;
+
+	start();
+	for (i = 0; i < 3; i++) {
+		queue_raw(2 * KVFREE_BULK_RECORDS + 1);
+		queue_mightsleep(1);
+		barrier_check("with a fault");
+	}
+}
+
+static void run_shrink(void)
+{
+	start();
+	queue_raw(3 * KVFREE_BULK_RECORDS);
+	urcu_kvfree_shrink_count();
+	urcu_kvfree_shrink();
+	if (objects_outstanding())
+		object_error("a shrink left objects");
+	queue_raw(3 * KVFREE_BULK_RECORDS);
+	breathe();
+	urcu_kvfree_shrink();
+}
+
+static void run_debug(void)
+{
+	start();
+	queue_raw(2 * KVFREE_BULK_RECORDS);
+	queue_mightsleep(2);
+	breathe();
+	queue_try();
+}
+
+/* ------------------------------------------------------------------ */
+/* Threads                                                            */
+
+static void *first_call_raw(void *arg)
+{
+	(void) arg;
+	queue_raw(KVFREE_BULK_RECORDS + 2);
+	return NULL;
+}
+
+/* Raw first calls take the blank records, and ask for more. */
+static void run_unregistered(void)
+{
+	unsigned int i;
+
+	start();
+	queue_raw(1);
+	breathe();
+	for (i = 0; i < 6; i++) {
+		in_thread(first_call_raw);
+		if (i % 2)
+			breathe();
+	}
+}
+
+static void *come_and_go(void *arg)
+{
+	(void) arg;
+	if (urcu_kvfree_register_thread_flavor(rcu) && errno != ENOMEM)
+		object_error("register_thread failed with errno %d", errno);
+	queue_raw(KVFREE_BULK_RECORDS + 1);
+	queue_mightsleep(2);
+	urcu_kvfree_unregister_thread_flavor(rcu);
+	queue_mightsleep(2);
+	queue_raw(2);
+	return NULL;
+}
+
+static void run_thread_exit(void)
+{
+	unsigned int i;
+
+	start();
+	for (i = 0; i < 3; i++) {
+		in_thread(come_and_go);
+		breathe();
+	}
+}
+
+/* ------------------------------------------------------------------ */
+/* Channels and large memory                                          */
+
+static void channel_free(size_t nr, void **ptrs, void *priv)
+{
+	(void) priv;
+	object_free_bulk(nr, ptrs, OBJECT_CHANNEL);
+}
+
+static void run_channels(void)
+{
+	struct urcu_kvfree_channel *channel;
+	unsigned int i;
+
+	start();
+	channel = urcu_kvfree_channel_create("faults", channel_free, NULL);
+	if (!channel) {
+		object_error("channel_create failed, errno %d", errno);
+		return;
+	}
+	for (i = 0; i < 4 * KVFREE_BULK_RECORDS; i++) {
+		struct object *object = make(OBJECT_CHANNEL, 64);
+		uint64_t seq = object_queue(object, writer);
+
+		urcu_kvfree_rcu_channel_offset_flavor(rcu, object,
+				object->offset, channel);
+		object_queued(writer, seq);
+		if (i % KVFREE_BULK_RECORDS == 0)
+			queue_raw(1);
+	}
+	breathe();
+	if (urcu_kvfree_channel_destroy(channel))
+		object_error("channel_destroy failed, errno %d", errno);
+	if (object_account.kinds[OBJECT_CHANNEL] != i)
+		object_error("channel_destroy left objects");
+}
+
+/* Contents survive a realloc, and a realloc that fails. */
+static void grow(size_t from, size_t to)
+{
+	unsigned char *mem = urcu_kvzalloc(from), *fresh;
+
+	if (!mem)
+		return;
+	if (mem[0] || mem[from - 1])
+		object_error("kvzalloc gave memory that is not zero");
+	memset(mem, 0x5a, from);
+	fresh = urcu_kvrealloc(mem, to);
+	if (!fresh && errno != ENOMEM)
+		object_error("kvrealloc failed with errno %d", errno);
+	if (!fresh)
+		fresh = mem;
+	if (fresh[0] != 0x5a || fresh[(from < to ? from : to) - 1] != 0x5a)
+		object_error("kvrealloc lost the contents");
+	urcu_kvfree(fresh);
+}
+
+static void run_large(void)
+{
+	unsigned int i;
+
+	start();
+	for (i = 0; i < 3; i++) {
+		raw(make(OBJECT_KV, 100));
+		raw(make(OBJECT_KV, LARGE_BYTES));
+		raw(make(OBJECT_KV, 10 * LARGE_BYTES));
+		grow(100, 2 * LARGE_BYTES);
+		grow(100, 5000);
+		grow(2 * LARGE_BYTES, 5 * LARGE_BYTES);
+		grow(2 * LARGE_BYTES, 100);
+		breathe();
+	}
+}
+
+/* ------------------------------------------------------------------ */
+/* fork()                                                             */
+
+static void recover(const struct scenario *scenario);
+
+static void wait_child(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			abort();
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		object_error("the child's status is %#x", status);
+}
+
+static void child_go_on(const struct scenario *scenario)
+{
+	queue_raw(KVFREE_BULK_RECORDS + 1);
+	queue_mightsleep(2);
+	breathe();
+	recover(scenario);
+	_exit(object_account.errors ? 1 : 0);
+}
+
+static void run_fork_hooks(void)
+{
+	pid_t pid;
+
+	start();
+	queue_raw(3 * KVFREE_BULK_RECORDS);
+	queue_mightsleep(2);
+	urcu_kvfree_before_fork();
+	pid = fork();
+	if (pid < 0)
+		abort();
+	if (!pid) {
+		/* What fails here, the next clean call tries again. */
+		if (urcu_kvfree_after_fork_child() &&
+		    errno != inject_state()->plan.error)
+			object_error("after_fork_child failed with errno %d",
+				errno);
+		child_go_on(&scenarios[0]);
+	}
+	urcu_kvfree_after_fork_parent();
+	queue_raw(2);
+	wait_child(pid);
+	queue_raw(2);
+}
+
+static void run_fork_bare(void)
+{
+	pid_t pid;
+
+	start();
+	queue_raw(2 * KVFREE_BULK_RECORDS);
+	/* The child waits for grace periods: none may be under way. */
+	barrier_check("before a fork");
+	pid = fork();
+	if (pid < 0)
+		abort();
+	if (!pid) {
+		static const struct scenario abandoned = { .abandons = true };
+
+		objects_abandon();
+		child_go_on(&abandoned);
+	}
+	queue_raw(2);
+	wait_child(pid);
+}
+
+/* ------------------------------------------------------------------ */
+/* Afterwards                                                         */
+
+static bool nothing_outstanding(void *arg)
+{
+	(void) arg;
+	return objects_outstanding() == 0;
+}
+
+static bool page_came(void *arg)
+{
+	(void) arg;
+	return queue_try();
+}
+
+static void check_end(const struct scenario *scenario)
+{
+	struct urcu_kvfree_stats stats = kvtest_stats(NULL);
+
+	if (objects_outstanding() || objects_live())
+		object_error("at the end %llu objects are not freed, %llu not queued",
+			(unsigned long long) objects_outstanding(),
+			(unsigned long long) objects_live());
+	if (!scenario->abandons && object_account.queued != object_account.freed)
+		object_error("%llu objects queued, %llu freed",
+			(unsigned long long) object_account.queued,
+			(unsigned long long) object_account.freed);
+	if (stats.pending || stats.pages || stats.leaked || stats.large_bytes)
+		object_error("counters at the end: pending %llu, pages %llu, leaked %llu, large %llu",
+			(unsigned long long) stats.pending,
+			(unsigned long long) stats.pages,
+			(unsigned long long) stats.leaked,
+			(unsigned long long) stats.large_bytes);
+	if (kvtest_count_threads("kvfree-"))
+		object_error("threads are left");
+	if (kvtest_count_fds() != fds_before)
+		object_error("%u descriptors before, %u after", fds_before,
+			kvtest_count_fds());
+	if (!scenario->abandons && inject_allocated != objects_other_frees +
+			objects_kv_frees)
+		object_error("the library allocated %llu times and freed %llu times",
+			(unsigned long long) inject_allocated,
+			(unsigned long long) (objects_other_frees +
+				objects_kv_frees));
+}
+
+/* The fault is over: everything goes on. */
+static void recover(const struct scenario *scenario)
+{
+	inject_clear();
+	/* First without a barrier: a clean call starts what could not be
+	 * started; a page's worth of raw calls brings a page into use, which
+	 * arms what could not be armed. */
+	queue_mightsleep(1);
+	queue_raw(KVFREE_BULK_RECORDS + 1);
+	if (!kvtest_wait(nothing_outstanding, NULL, WAIT_MSEC))
+		object_error("%llu objects are not freed without a barrier",
+			(unsigned long long) objects_outstanding());
+	if (!kvtest_wait(page_came, NULL, WAIT_MSEC))
+		object_error("no page came after the fault");
+	queue_raw(KVFREE_BULK_RECORDS + 1);
+	barrier_check("after the fault");
+	urcu_kvfree_exit();
+	objects_flush();
+	check_end(scenario);
+}
+
+const struct scenario scenarios[] = {
+	{ "start", "start, exit, start", run_start, NULL, false },
+	{ "lazy-start", "the first call starts it", run_lazy_start, NULL,
+		false },
+	{ "raw", "bursts of raw calls, refills", run_raw, NULL, false },
+	{ "reader", "raw calls inside a section", run_reader, NULL, false },
+	{ "mightsleep", "head-less calls", run_mightsleep, NULL, false },
+	{ "try", "calls that may refuse", run_try, NULL, false },
+	{ "barrier", "barriers with the fault", run_barrier, NULL, false },
+	{ "shrink", "shrinks", run_shrink, NULL, false },
+	{ "unregistered", "threads that begin with a raw call",
+		run_unregistered, NULL, false },
+	{ "thread-exit", "threads that come and go", run_thread_exit, NULL,
+		false },
+	{ "channels", "a user channel", run_channels, NULL, false },
+	{ "large", "the kv allocator", run_large, NULL, false },
+	{ "debug", "double-free detection on", run_debug, "1", false },
+	{ "fork", "fork with the hooks", run_fork_hooks, NULL, false },
+	{ "fork-bare", "fork without them", run_fork_bare, NULL, false },
+	{ NULL, NULL, NULL, NULL, false },
+};
+
+unsigned int scenario_check(const struct scenario *scenario)
+{
+	inject_own++;
+	fds_before = kvtest_count_fds();
+	rcu = objects_init(&urcu_memb_flavor, SLOTS);
+	writer = object_writer_get();
+	inject_own--;
+	scenario->run();
+	recover(scenario);
+	inject_state()->objects = object_account.freed;
+	return (unsigned int) object_account.errors;
+}
