@@ -497,7 +497,10 @@ void urcu_kvfree_rcu_mightsleep_flavor(const struct rcu_flavor_struct *flavor,
 
 	if (caa_unlikely(!ptr))
 		return;
-	if (caa_unlikely(!thread || !swap(thread, ptr)))
+	/* A record may be there while nothing runs: after a start that failed,
+	 * after exit. Each clean call then tries to start again. */
+	if (caa_unlikely(!thread || !kvfree_runtime_running() ||
+			 !swap(thread, ptr)))
 		mightsleep_slow(flavor, ptr);
 }
 
