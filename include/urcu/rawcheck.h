@@ -26,6 +26,8 @@ extern "C" {
 /* Defined by the library that urcu-rawcheck preloads. */
 extern void urcu_rawcheck_enter_hook(void) __attribute__((weak));
 extern void urcu_rawcheck_leave_hook(void) __attribute__((weak));
+extern void urcu_rawcheck_disown_hook(const volatile void *lock)
+	__attribute__((weak));
 
 /*
  * The address of a hook, or NULL. Code that is not position-independent would
@@ -35,14 +37,14 @@ extern void urcu_rawcheck_leave_hook(void) __attribute__((weak));
 #if defined(__x86_64__) && !defined(__PIC__)
 # define _urcu_rawcheck_hook(name)					\
 	__extension__ ({						\
-		void (*_hook)(void);					\
+		__typeof__(&name) _hook;				\
 		__asm__(".weak " #name "\n\t"				\
 			"movq " #name "@GOTPCREL(%%rip), %0"		\
 			: "=r" (_hook));				\
 		_hook;							\
 	})
 #else
-# define _urcu_rawcheck_hook(name)	(name)
+# define _urcu_rawcheck_hook(name)	(&name)
 #endif
 
 /*
@@ -67,6 +69,25 @@ static inline void urcu_rawcheck_leave(void)
 
 	if (hook)
 		hook();
+}
+
+/*
+ * urcu_rawcheck_disown() - a held spinlock is not this thread's concern any more
+ *
+ * For a pthread_spinlock_t that stays locked, but not as a raw context of the
+ * thread that took it: one that another thread will release, or one that keeps
+ * out others who only ever try. Releasing it needs no further word.
+ *
+ * Context: any. Async-signal-safe, keeps errno. Idea: Linux
+ * lockdep_sb_freeze_release().
+ */
+static inline void urcu_rawcheck_disown(const volatile void *lock)
+{
+	void (*hook)(const volatile void *) =
+		_urcu_rawcheck_hook(urcu_rawcheck_disown_hook);
+
+	if (hook)
+		hook(lock);
 }
 
 #ifdef __cplusplus

@@ -31,6 +31,8 @@ grep -q '  and while holding spinlock 0x[0-9a-f]* (lock_a) taken' "$work/err" ||
 found many 1 '  and 34 more'
 silent failed_trylock
 silent init_again
+found disowned 1 'while holding spinlock 0x[0-9a-f]* (lock_a) taken'
+grep -q 'and while' "$work/err" && fail "disowned: a lock given away is reported"
 found recursion 1 '^BUG: spinlock recursion: pthread_spin_lock() while holding'
 silent other_thread
 
@@ -73,6 +75,7 @@ int main(void)
 	urcu_rawcheck_enter();
 	block = malloc(8);
 	urcu_rawcheck_leave();
+	urcu_rawcheck_disown(&block);
 	return 0;
 }
 END

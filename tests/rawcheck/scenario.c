@@ -237,6 +237,23 @@ static int scenario_init_again(void)
 	return 0;
 }
 
+/* Nothing counts against a thread that gave its lock away, taken anew it does. */
+static int scenario_disowned(void)
+{
+	pthread_spin_lock(&lock_a);
+	urcu_rawcheck_disown(&lock_a);
+	allocate();
+	pthread_spin_unlock(&lock_a);
+	allocate();
+	pthread_spin_lock(&lock_b);
+	pthread_spin_lock(&lock_a);
+	urcu_rawcheck_disown(&lock_b);
+	allocate();
+	pthread_spin_unlock(&lock_b);
+	pthread_spin_unlock(&lock_a);
+	return 0;
+}
+
 static void end(int sig)
 {
 	(void) sig;
@@ -746,12 +763,12 @@ static __attribute__((noreturn)) int scenario_wait_for_term(void)
 
 #define SCENARIOS(X)							\
 	X(permitted) X(nested) X(both) X(many) X(failed_trylock)	\
-	X(init_again) X(recursion) X(other_thread) X(handler_in_lock)	\
+	X(init_again) X(disowned) X(recursion) X(other_thread)		\
+	X(handler_in_lock) X(lock_outlives_handler) X(exit_in_handler)	\
 	X(jump) X(jump_from_alternate_stack) X(jump_inside)		\
 	X(jump_inside_alternate_stack) X(jump_inside_inner)		\
-	X(jump_between_handlers)					\
-	X(jump_from_reported_call) X(lock_outlives_handler)		\
-	X(exit_in_handler) X(query) X(errno) X(descriptors) X(once)	\
+	X(jump_between_handlers) X(jump_from_reported_call)		\
+	X(query) X(errno) X(descriptors) X(once)			\
 	X(once_and_exit_3) X(once_and__exit) X(once_and_kill)		\
 	X(once_and_say) X(three) X(children) X(daemon) X(storm)		\
 	X(clean) X(wait_for_term)

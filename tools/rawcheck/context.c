@@ -137,3 +137,8 @@ RC_EXPORT void urcu_rawcheck_leave_hook(void)
 {
 	rc_pop(RC_SECTION, NULL);
 }
+
+RC_EXPORT void urcu_rawcheck_disown_hook(const volatile void *lock)
+{
+	rc_pop(RC_SPINLOCK, lock);
+}
