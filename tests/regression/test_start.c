@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * test_start.c - start, stop, starts that fail
+ */
+
+#include <sys/resource.h>
+
+#include "cmocka-all.h"
+#include "kvarena.h"
+#include "kvchild.h"
+#include "kvfault.h"
+#include "kvinside.h"
+
+static const struct rcu_flavor_struct *rcu;
+
+static int begin(void **state)
+{
+	rcu = *state ? kvtest_of(state) : &urcu_memb_flavor;
+	urcu_kvfree_exit();
+	kvarena_reset();
+	kvfault_threads_after(-1);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void) state;
+	urcu_kvfree_exit();
+	return 0;
+}
+
+static void queue(void)
+{
+	urcu_kvfree_rcu_flavor(rcu, kvarena_object(), head);
+}
+
+static void *queue_on_a_thread(void *arg)
+{
+	queue();
+	return arg;
+}
+
+static void assert_nothing_runs(unsigned int fds)
+{
+	assert_int_equal(kvtest_count_threads("kvfree-"), 0);
+	assert_int_equal(kvtest_count_fds(), fds);
+}
+
+static void init_starts_a_timer_and_the_workers(void **state)
+{
+	(void) state;
+	kvtest_start(5, 3);
+	assert_int_equal(kvtest_count_threads("kvfree-timer"), 1);
+	assert_int_equal(kvtest_count_threads("kvfree-worker"), 3);
+}
+
+static void init_twice_is_one_start(void **state)
+{
+	(void) state;
+	kvtest_start(5, 2);
+	assert_int_equal(urcu_kvfree_init(NULL), 0);
+	assert_int_equal(kvtest_count_threads("kvfree-"), 3);
+}
+
+static void exit_leaves_no_thread_and_no_descriptor(void **state)
+{
+	unsigned int fds = kvtest_count_fds();
+
+	(void) state;
+	kvtest_start(5, 2);
+	queue();
+	urcu_kvfree_exit();
+	assert_nothing_runs(fds);
+}
+
+/* P10 */
+static void exit_twice_is_a_no_op(void **state)
+{
+	(void) state;
+	kvtest_start(5, 2);
+	queue();
+	urcu_kvfree_exit();
+	urcu_kvfree_exit();
+	kvarena_assert_exact();
+}
+
+/* P10 */
+static void init_after_exit_works_as_the_first(void **state)
+{
+	int i;
+
+	(void) state;
+	for (i = 0; i < 5; i++) {
+		kvtest_start(5, 2);
+		queue();
+		kvtest_on_thread(queue_on_a_thread, NULL);
+		urcu_kvfree_exit();
+		kvarena_assert_exact();
+	}
+	assert_int_equal(kvarena_made(), 10);
+}
+
+static void exit_frees_everything_first(void **state)
+{
+	int i;
+
+	(void) state;
+	kvtest_start(60000, 2);
+	for (i = 0; i < 3000; i++)
+		queue();
+	urcu_kvfree_exit();
+	kvarena_assert_exact();
+}
+
+static void exit_gives_back_all_pages(void **state)
+{
+	int i;
+
+	(void) state;
+	kvtest_start(5, 2);
+	for (i = 0; i < 3000; i++)
+		queue();
+	urcu_kvfree_exit();
+	assert_int_equal(kvtest_stats(NULL).pages, 0);
+	assert_int_equal(kvtest_stats(NULL).pending, 0);
+}
+
+static void what_is_queued_after_exit_is_freed_by_the_next_start(void **state)
+{
+	(void) state;
+	kvtest_start(5, 2);
+	queue();
+	urcu_kvfree_exit();
+	queue();
+	queue();
+	kvtest_on_thread(queue_on_a_thread, NULL);
+	assert_int_equal(kvarena_freed(), 1);
+	kvtest_start(5, 2);
+	assert_true(kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG));
+	kvarena_assert_exact();
+}
+
+static void a_barrier_works_without_a_start(void **state)
+{
+	(void) state;
+	kvtest_start(5, 2);
+	urcu_kvfree_exit();
+	queue();
+	assert_int_equal(urcu_kvfree_rcu_barrier_flavor(rcu), 0);
+	kvarena_assert_exact();
+}
+
+/* K6, and: nothing that was queued before a failed start is lost. */
+static void a_start_without_threads_fails_and_leaves_nothing(void **state)
+{
+	unsigned int fds = kvtest_count_fds();
+	int after;
+
+	(void) state;
+	for (after = 0; after < 3; after++) {
+		struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+
+		urcu_kvfree_attr_set_workers(attr, 2);
+		queue();
+		kvfault_threads_after(after);
+		errno = 0;
+		assert_int_equal(urcu_kvfree_init(attr), -1);
+		assert_int_equal(errno, EAGAIN);
+		assert_nothing_runs(fds);
+		urcu_kvfree_attr_destroy(attr);
+	}
+	kvfault_threads_after(-1);
+	assert_int_equal(kvarena_freed(), 0);
+	kvtest_start(5, 2);
+	assert_true(kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG));
+	kvarena_assert_exact();
+	assert_int_equal(kvarena_made(), 3);
+}
+
+/* A clean call tries again what an earlier one could not start. */
+static void the_next_clean_call_tries_a_failed_start_again(void **state)
+{
+	(void) state;
+	kvfault_threads_after(0);
+	assert_int_equal(urcu_kvfree_init(NULL), -1);
+	queue();
+	urcu_kvfree_rcu_mightsleep_flavor(rcu, kvarena_object());
+	assert_int_equal(kvtest_count_threads("kvfree-"), 0);
+	kvfault_threads_after(-1);
+	assert_int_equal(urcu_kvfree_register_thread_flavor(rcu), 0);
+	assert_int_equal(kvtest_count_threads("kvfree-timer"), 1);
+	assert_true(kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG));
+	kvarena_assert_exact();
+}
+
+/* ------------------------------------------------------------------ */
+/* In a process of their own                                          */
+
+static int first_call_starts(void (*call)(void))
+{
+	rcu = &urcu_memb_flavor;
+	call();
+	if (kvtest_count_threads("kvfree-timer") != 1)
+		return 1;
+	if (!kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG))
+		return 2;
+	return kvarena_made() == 1 && !kvarena_twice() ? KVCHILD_OK : 3;
+}
+
+static int raw_first(void)
+{
+	return first_call_starts(queue);
+}
+
+static void mightsleep(void)
+{
+	urcu_kvfree_rcu_mightsleep_flavor(rcu, kvarena_object());
+}
+
+static int mightsleep_first(void)
+{
+	return first_call_starts(mightsleep);
+}
+
+static void try(void)
+{
+	if (!urcu_kvfree_rcu_try_flavor(rcu, kvarena_object()))
+		queue();
+}
+
+static int try_first(void)
+{
+	kvarena_reset();
+	rcu = &urcu_memb_flavor;
+	try();
+	if (kvtest_count_threads("kvfree-timer") != 1)
+		return 1;
+	urcu_kvfree_rcu_barrier_flavor(rcu);
+	return kvarena_freed() >= 1 && !kvarena_twice() ? KVCHILD_OK : 3;
+}
+
+/* K6: objects are queued while no thread exists, and no init follows. */
+static int queued_before_threads(void)
+{
+	rcu = &urcu_memb_flavor;
+	kvfault_threads_after(0);
+	queue();
+	queue();
+	if (kvtest_count_threads("kvfree-") || kvarena_freed())
+		return 1;
+	kvfault_threads_after(-1);
+	if (urcu_kvfree_init(NULL))
+		return 2;
+	if (!kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG))
+		return 3;
+	return kvarena_twice() ? 4 : KVCHILD_OK;
+}
+
+static int exit_first(void)
+{
+	urcu_kvfree_exit();
+	urcu_kvfree_exit();
+	if (kvtest_count_threads("kvfree-"))
+		return 10;
+	return raw_first();
+}
+
+static int bad_attribute(void)
+{
+	uint64_t other[64] = { 0 };
+
+	errno = 0;
+	if (urcu_kvfree_init((void *) other) != -1 || errno != EINVAL)
+		return 1;
+	return kvtest_count_threads("kvfree-") ? 2 : KVCHILD_OK;
+}
+
+/*
+ * One descriptor more at each try, until there are enough: epoll, three timers
+ * and eventfd. The one for memory pressure may be missing.
+ */
+static int few_descriptors(void)
+{
+	const unsigned int needed = 5, used = 3;
+	struct rlimit few, saved;
+	unsigned int spare;
+
+	rcu = &urcu_memb_flavor;
+	if (close_range(used, ~0U, 0) || getrlimit(RLIMIT_NOFILE, &saved))
+		return 1;
+	few = saved;
+	for (spare = 0; spare < needed; spare++) {
+		few.rlim_cur = used + spare;
+		if (setrlimit(RLIMIT_NOFILE, &few))
+			return 2;
+		errno = 0;
+		if (urcu_kvfree_init(NULL) != -1 || errno != EMFILE)
+			return 10 + (int) spare;
+		queue();
+		setrlimit(RLIMIT_NOFILE, &saved);
+		if (kvtest_count_fds() != used ||
+		    kvtest_count_threads("kvfree-"))
+			return 20 + (int) spare;
+	}
+	few.rlim_cur = used + needed;
+	setrlimit(RLIMIT_NOFILE, &few);
+	if (urcu_kvfree_init(NULL))
+		return 3;
+	setrlimit(RLIMIT_NOFILE, &saved);
+	if (!kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG))
+		return 4;
+	return kvarena_made() == needed && !kvarena_twice() ? KVCHILD_OK : 5;
+}
+
+static const struct kvchild_scenario scenarios[] = {
+	{ "raw_first", raw_first },
+	{ "mightsleep_first", mightsleep_first },
+	{ "try_first", try_first },
+	{ "queued_before_threads", queued_before_threads },
+	{ "exit_first", exit_first },
+	{ "bad_attribute", bad_attribute },
+	{ "few_descriptors", few_descriptors },
+	{ NULL, NULL },
+};
+
+static void assert_child(const char *name)
+{
+	char err[4096];
+
+	assert_int_equal(kvchild_run(name, err, sizeof(err)), KVCHILD_OK);
+}
+
+static void the_first_call_of_a_process_starts_the_library(void **state)
+{
+	(void) state;
+	assert_child("raw_first");
+	assert_child("mightsleep_first");
+	assert_child("try_first");
+}
+
+/* K6 */
+static void what_was_queued_before_the_threads_exist_is_freed(void **state)
+{
+	(void) state;
+	assert_child("queued_before_threads");
+}
+
+static void exit_before_any_start_is_a_no_op(void **state)
+{
+	(void) state;
+	assert_child("exit_first");
+}
+
+static void a_start_without_descriptors_fails_and_leaves_nothing(void **state)
+{
+	(void) state;
+	assert_child("few_descriptors");
+}
+
+static void a_bad_attribute_is_einval_and_starts_nothing(void **state)
+{
+	(void) state;
+	assert_child("bad_attribute");
+}
+
+#define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
+#define test_each(f)	kvtest_flavors_test_setup_teardown(f, begin, end)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		test(init_starts_a_timer_and_the_workers),
+		test(init_twice_is_one_start),
+		test_each(exit_leaves_no_thread_and_no_descriptor),
+		test_each(exit_twice_is_a_no_op),
+		test_each(init_after_exit_works_as_the_first),
+		test_each(exit_frees_everything_first),
+		test_each(exit_gives_back_all_pages),
+		test_each(what_is_queued_after_exit_is_freed_by_the_next_start),
+		test_each(a_barrier_works_without_a_start),
+		test(a_start_without_descriptors_fails_and_leaves_nothing),
+		test_each(a_start_without_threads_fails_and_leaves_nothing),
+		test_each(the_next_clean_call_tries_a_failed_start_again),
+		test(the_first_call_of_a_process_starts_the_library),
+		test(what_was_queued_before_the_threads_exist_is_freed),
+		test(exit_before_any_start_is_a_no_op),
+		test(a_bad_attribute_is_einval_and_starts_nothing),
+	};
+	int ret = kvchild_main(argc, argv, scenarios);
+
+	return ret >= 0 ? ret : kvtest_run(tests);
+}
