@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The liburcu-kvfree authors
+#
+# The small examples build with their own Makefile, as a user would build them,
+# and run. In place of the installed library they get the one of this tree.
+set -u
+
+top=$(cd "${top_srcdir:-.}" && pwd) || exit 99
+build=$(cd "${top_builddir:-.}" && pwd) || exit 99
+tmp=$(mktemp -d) || exit 99
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# A variable of the build's Makefile.
+setting()
+{
+	sed -n "s/^$1 = *//p" "$build/Makefile"
+}
+
+cp "$top"/doc/examples/basic/*.c "$top/doc/examples/basic/Makefile" "$tmp" ||
+	exit 99
+chmod -R u+w "$tmp"
+
+# pkg-config, once the library is installed; liburcu's flavors are.
+cat >"$tmp/pkg-config" <<END
+#!/bin/sh
+echo "-I$top/include $(setting URCU_CFLAGS) -L$build/.libs"
+echo "-lurcu-kvfree -lurcu-memb -lurcu-qsbr -lurcu-bp -lurcu-common"
+END
+chmod +x "$tmp/pkg-config"
+
+LD_LIBRARY_PATH=$build/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH
+goal=check
+# ThreadSanitizer cannot see grace periods in a program without hints, as
+# kvcached has them.
+case $(setting CFLAGS) in *-fsanitize=thread*) goal=all;; esac
+
+timeout 300 make -s -C "$tmp" CC="${CC:-$(setting CC)}" \
+	CFLAGS="$(setting CFLAGS) -Wall -Wextra -Werror" \
+	CPPFLAGS="-D_GNU_SOURCE $(setting CPPFLAGS)" \
+	LDFLAGS="$(setting LDFLAGS)" PKG_CONFIG="$tmp/pkg-config" $goal || exit 1
+
+# Each is built and, above, run: none may be missing from the Makefile.
+for source in "$tmp"/*.c; do
+	test -x "${source%.c}" || {
+		echo "${source##*/} is not built" >&2
+		exit 1
+	}
+done
