@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "workqueue.h"
 
 #define ENV_PREFIX	"URCU_KVFREE_"
 
@@ -51,7 +52,8 @@ static const struct setting settings[NR_SETTINGS] = {
 		offsetof(struct kvfree_conf, kick_pages), false,
 		1, 65536, false },
 	[WORKERS] = { "WORKERS",
-		offsetof(struct kvfree_conf, workers), false, 1, 64, false },
+		offsetof(struct kvfree_conf, workers), false,
+		1, KVFREE_MAX_WORKERS, false },
 	[LARGE_THRESHOLD] = { "LARGE_THRESHOLD",
 		offsetof(struct kvfree_conf, large_threshold), true,
 		4096, SIZE_MAX / 2, false },

@@ -112,9 +112,6 @@ int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers)
 
 	wq->stop = false;
 	wq->nr_threads = 0;
-	wq->threads = calloc(workers, sizeof(*wq->threads));
-	if (!wq->threads)
-		return -1;
 	while (wq->nr_threads < workers) {
 		ret = kvfree_thread_create(&wq->threads[wq->nr_threads],
 				worker, wq, "kvfree-worker");
@@ -139,8 +136,6 @@ void kvfree_workqueue_stop(struct kvfree_workqueue *wq)
 	pthread_mutex_unlock(&wq->lock);
 	for (i = 0; i < wq->nr_threads; i++)
 		pthread_join(wq->threads[i], NULL);
-	free(wq->threads);
-	wq->threads = NULL;
 	wq->nr_threads = 0;
 
 	pthread_mutex_lock(&wq->lock);
@@ -188,7 +183,6 @@ void kvfree_workqueue_reset(struct kvfree_workqueue *wq)
 	wq->tail = &wq->head;
 	wq->stop = true;
 	wq->nr_threads = 0;
-	wq->threads = NULL;
 }
 
 void kvfree_work_reset(struct kvfree_work *work)

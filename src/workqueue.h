@@ -22,6 +22,8 @@
 
 #include "common.h"
 
+#define KVFREE_MAX_WORKERS	64
+
 struct kvfree_work {
 	void (*fn)(struct kvfree_work *work);	/* read-only */
 	struct kvfree_work *next;		/* under workqueue.lock */
@@ -38,10 +40,13 @@ struct kvfree_workqueue {
 	struct kvfree_work *head, **tail;	/* under lock */
 	bool stop;			/* under lock */
 	unsigned int nr_threads;	/* read-only while running */
-	pthread_t *threads;		/* read-only while running */
+	/* Read-only while running. Not allocated: the child of a fork could
+	 * not give it back. */
+	pthread_t threads[KVFREE_MAX_WORKERS];
 };
 
-/* Start @workers threads; 0, or -1 with errno and nothing left behind. */
+/* Start @workers threads, KVFREE_MAX_WORKERS at most; 0, or -1 with errno and
+ * nothing left behind. */
 int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers);
 /* Let running items finish, drop the others, join the threads. */
 void kvfree_workqueue_stop(struct kvfree_workqueue *wq);
