@@ -46,13 +46,12 @@ static void *reader(void *arg)
 int main(void)
 {
 	pthread_t thread;
-	unsigned int i;
 
 	pthread_spin_init(&lock, PTHREAD_PROCESS_PRIVATE);
 	set_gateway(0);
 	if (pthread_create(&thread, NULL, reader, NULL))
 		return EXIT_FAILURE;
-	for (i = 1; i <= 100000; i++)
+	for (unsigned int i = 1; i <= 100000; i++)
 		set_gateway(i);
 	pthread_join(thread, NULL);
 	free(route);
