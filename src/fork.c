@@ -200,8 +200,6 @@ int urcu_kvfree_after_fork_child(void)
 	struct kvfree_domain *domain;
 
 	stop_state();
-	/* The threads it names are the parent's. */
-	free(rt->workqueue.threads);
 	reset_locks();
 	kvfree_for_each_domain(domain) {
 		struct kvfree_thread *thread;
