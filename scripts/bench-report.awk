@@ -322,6 +322,18 @@ function burst_row(size, who,	left, floor, burst) {
 		left <= floor + burst * 0.05 ? "reached" : "short")
 }
 
+# The plainest loop there is should have a CPU to itself.
+function busy_note(	share) {
+	share = med("T", "none", 1, "ns_per_op")
+	if (!share)
+		return
+	share = 100 * med("T", "none", 1, "updater_cpu_ns_per_op") / share
+	if (share < 85)
+		print "\n**The machine was busy**: a loop of malloc and free got " \
+			num(share) " % of a CPU. Ratios of wall times are " \
+			"disturbed; the tables below have CPU times."
+}
+
 function detail_table(title, label, n, metrics,	list, k, i, key, parts, seen, m, nm) {
 	print "\n### " title "\n"
 	nm = split(metrics, m, " ")
@@ -394,6 +406,7 @@ END {
 	print "end when everything is freed, barrier included; updaters are"
 	print "registered as readers. Each run is a process of its own; within a row the"
 	print "reclaimers take turns."
+	busy_note()
 	head("Targets")
 	call_rows()
 	clean_rows("E2", "kvfree", 1, 4)
