@@ -249,16 +249,35 @@ static inline unsigned int channel_of(const void *ptr)
 		KVFREE_CHANNEL_LARGE : KVFREE_CHANNEL_MALLOC;
 }
 
-/* What an append left to do, once the lock is released. Raw-safe. */
-static void run_events(struct kvfree_thread *thread, unsigned int events)
+/*
+ * A page filled up. A clean call asks the workers for a drain itself. So does the
+ * next clean call of an owner that makes some: the timer costs a raw call
+ * much more. An owner that makes none arms the timer.
+ */
+static void page_full(struct kvfree_thread *thread, bool clean)
 {
 	struct kvfree_domain *domain = thread->domain;
+	long many = (long) kvfree_runtime.conf.kick_pages;
+	/* Relaxed: the kick orders it. */
+	long nr = __atomic_add_fetch(&domain->nr_full, 1, __ATOMIC_RELAXED);
 
-	/* Relaxed: the exchange in kvfree_kick() orders it. */
-	if (events & KVFREE_EVENT_FULL &&
-	    __atomic_add_fetch(&domain->nr_full, 1, __ATOMIC_RELAXED) >=
-			(long) kvfree_runtime.conf.kick_pages)
+	if (nr < many)
+		return;
+	if (clean)
+		kvfree_drain_kick(domain);
+	else if (nr < 2 * many && __atomic_load_n(&thread->clean_seen,
+			__ATOMIC_RELAXED))
+		__atomic_store_n(&thread->kick_due, 1, __ATOMIC_RELAXED);
+	else
 		kvfree_kick(domain);
+}
+
+/* What an append left to do, once the lock is released. Raw-safe if not @clean. */
+static void run_events(struct kvfree_thread *thread, unsigned int events,
+		bool clean)
+{
+	if (events & KVFREE_EVENT_FULL)
+		page_full(thread, clean);
 	if (events & KVFREE_EVENT_TICK)
 		kvfree_tick_arm();
 	if (events & KVFREE_EVENT_REFILL)
@@ -286,7 +305,7 @@ static bool raw_append(struct kvfree_thread *thread, unsigned int channel,
 	}
 #endif
 	kvfree_thread_unlock(thread);
-	run_events(thread, events);
+	run_events(thread, events, false);
 	return done;
 }
 
@@ -406,7 +425,7 @@ static bool clean_append(struct kvfree_thread *thread, unsigned int channel,
 			kvfree_thread_append_slow(thread, channel, ptr,
 					&events);
 		kvfree_thread_unlock(thread);
-		run_events(thread, events);
+		run_events(thread, events, true);
 		if (done)
 			return true;
 		bulk = kvfree_bulk_alloc(thread->domain);
@@ -513,7 +532,7 @@ size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor,
 		thread = kvfree_thread_own(kvfree_domain_get(flavor));
 	if (!thread)
 		return 0;
-	kvfree_thread_mark_clean(thread);
+	kvfree_thread_clean_call(thread);
 	return kvfree_thread_reclaim(thread, max);
 }
 

@@ -262,7 +262,7 @@ static void reclaim_one(void)
 
 	if (!thread)
 		return;
-	kvfree_thread_mark_clean(thread);
+	kvfree_thread_clean_call(thread);
 	/* Relaxed: the owner peeks; what it takes, it takes under the lock. */
 	if (__atomic_load_n(&thread->ripe, __ATOMIC_RELAXED))
 		kvfree_thread_reclaim(thread, 1);

@@ -575,6 +575,24 @@ void kvfree_drain_request(struct kvfree_domain *domain, unsigned int how)
 		kvfree_workqueue_queue(wq, &domain->reap);
 }
 
+void kvfree_drain_kick(struct kvfree_domain *domain)
+{
+	bool queue;
+
+	pthread_mutex_lock(&domain->lock);
+	/* Asked for already, by someone who queues it; or the end of the phase
+	 * that is in the way will queue it. */
+	queue = !(domain->requested & KVFREE_DRAIN_FULL) &&
+		may_begin_locked(domain);
+	domain->requested |= KVFREE_DRAIN_FULL;
+	pthread_mutex_unlock(&domain->lock);
+	if (!queue)
+		return;
+	kvfree_trace(kick, domain);
+	__atomic_fetch_add(&domain->count.kicks, 1, __ATOMIC_RELAXED);
+	kvfree_workqueue_queue(&kvfree_runtime.workqueue, &domain->drain);
+}
+
 void kvfree_drain_work(struct kvfree_work *work)
 {
 	struct kvfree_domain *domain =

@@ -29,6 +29,9 @@ enum kvfree_drain_how {
 /* Ask the workers for a drain. From the timer thread and from workers. */
 void kvfree_drain_request(struct kvfree_domain *domain, unsigned int how);
 
+/* A kick from a clean call: straight to the workers, no timer. Once per drain. */
+void kvfree_drain_kick(struct kvfree_domain *domain);
+
 /* Work functions. */
 void kvfree_drain_work(struct kvfree_work *work);
 void kvfree_reap_work(struct kvfree_work *work);

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "domain.h"
+#include "reclaim.h"
 #include "runtime.h"
 #include "thread.h"
 
@@ -118,6 +119,12 @@ void *kvfree_thread_take_ripe(struct kvfree_thread *thread,
 	else
 		*spent = bulk;
 	return ptr;
+}
+
+void kvfree_thread_kick_due(struct kvfree_thread *thread)
+{
+	__atomic_store_n(&thread->kick_due, 0, __ATOMIC_RELAXED);
+	kvfree_drain_kick(thread->domain);
 }
 
 size_t kvfree_thread_reclaim(struct kvfree_thread *thread, size_t max)

@@ -66,6 +66,8 @@ struct kvfree_thread {
 	uint64_t nr_taken;	/* under lock: ripe objects the owner took */
 	uint64_t nr_freed;	/* atomic, written by the owner: of nr_taken */
 
+	int kick_due;		/* atomic, owner thread: its next clean call asks
+				 * for a drain */
 	int refill_gate;	/* atomic: 1 from request to refill */
 	struct kvfree_domain *domain;	/* read-only */
 	struct kvfree_thread *next;	/* read-only once published */
@@ -176,6 +178,18 @@ static inline void kvfree_thread_mark_clean(struct kvfree_thread *thread)
 	/* Relaxed: a hint. Loaded first, to leave the line alone. */
 	if (!__atomic_load_n(&thread->clean_seen, __ATOMIC_RELAXED))
 		__atomic_store_n(&thread->clean_seen, true, __ATOMIC_RELAXED);
+}
+
+/* The kick that a raw call left to the owner's next clean call. */
+void kvfree_thread_kick_due(struct kvfree_thread *thread);
+
+/* For clean calls that do not append. */
+static inline void kvfree_thread_clean_call(struct kvfree_thread *thread)
+{
+	kvfree_thread_mark_clean(thread);
+	/* Relaxed: the thread itself set it, or a handler that ran on it. */
+	if (caa_unlikely(__atomic_load_n(&thread->kick_due, __ATOMIC_RELAXED)))
+		kvfree_thread_kick_due(thread);
 }
 
 /* Free up to @max of the calling thread's own ripe objects; how many. Clean
