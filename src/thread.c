@@ -24,7 +24,7 @@
 #include "thread.h"
 
 /* Tries of a drain before it leaves a record alone. */
-#define FEW_TRIES	64
+#define FEW_TRIES	16
 /* Tries of a clean call before it yields, and yields before it sleeps. */
 #define RELAX_TRIES	64
 #define YIELD_TRIES	64
@@ -56,9 +56,15 @@ bool kvfree_thread_lock_few(struct kvfree_thread *thread)
 	unsigned int tries;
 
 	for (tries = 0; tries < FEW_TRIES; tries++) {
+		unsigned int i, pause = 8u << (tries < 4 ? tries : 4);
+
 		if (pthread_spin_trylock(&thread->lock) == 0)
 			return true;
-		caa_cpu_relax();
+		/* Not at once again. An owner in its fast path takes the line
+		 * back for its next lock: who asks in a tight loop always sees
+		 * the lock held, and slows the owner down. */
+		for (i = 0; i < pause; i++)
+			caa_cpu_relax();
 	}
 	return false;
 }
