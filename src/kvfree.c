@@ -471,7 +471,7 @@ static __attribute__((noinline)) void mightsleep_slow(
 /* Whether the ripe list grows faster than one free per call empties it. */
 static inline bool falls_behind(const struct kvfree_thread *thread)
 {
-	return thread->nr_ripe_pages > 2 * kvfree_runtime.conf.kick_pages;
+	return thread->nr_ripe_pages > 4 * kvfree_runtime.conf.kick_pages;
 }
 
 /* Free what a swap took off the ripe list. */

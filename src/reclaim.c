@@ -27,7 +27,7 @@
 /* A batch of more pages than this asks another worker to help free it. */
 #define HELP_PAGES	16
 /* Ripe pages, in units of kick_pages, beyond which an owner has fallen behind. */
-#define RIPE_KICKS	8
+#define RIPE_KICKS	64
 /* Pointers of the emergency list that are freed in one call. */
 #define EMERGENCY_BULK	64
 /* A grace period longer than this is reported, then at each doubling. */
