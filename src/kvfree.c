@@ -474,38 +474,54 @@ static inline bool falls_behind(const struct kvfree_thread *thread)
 	return thread->nr_ripe_pages > 4 * kvfree_runtime.conf.kick_pages;
 }
 
-/* Free what a swap took off the ripe list. */
-static inline void free_victims(struct kvfree_thread *thread, void *first,
-		void *second, struct kvfree_bulk *spent)
+static inline void free_victim(struct kvfree_thread *thread, void *victim)
 {
 	kvfree_hook(KVFREE_HOOK_VICTIM);
-	free(first);
-	free(second);
-	kvfree_thread_freed(thread, 1 + !!second);
-	if (caa_unlikely(spent != NULL))
-		kvfree_bulk_free(thread->domain, spent);
+	free(victim);
+	kvfree_thread_freed(thread, 1);
+}
+
+/*
+ * The rest of a swap where a ripe page ends, there is none, or the owner falls
+ * behind. Caller holds the lock, which is released.
+ */
+static __attribute__((noinline)) void swap_slow(struct kvfree_thread *thread)
+{
+	struct kvfree_bulk *spent = NULL;
+	void *first, *second = NULL;
+
+	first = kvfree_thread_take_ripe(thread, &spent);
+	if (falls_behind(thread) && !spent)
+		second = kvfree_thread_take_ripe(thread, &spent);
+	kvfree_thread_unlock(thread);
+	kvfree_thread_mark_clean(thread);
+	if (first)
+		free_victim(thread, first);
+	if (second)
+		free_victim(thread, second);
+	kvfree_bulk_free(thread->domain, spent);
 }
 
 /* One in, one out, in one critical section. False: nothing was done. */
 static inline bool swap(struct kvfree_thread *thread, void *ptr)
 {
-	struct kvfree_bulk *spent = NULL;
-	void *first, *second = NULL;
+	void *victim;
 
-	if (caa_unlikely(pthread_spin_trylock(&thread->lock) != 0))
+	if (caa_unlikely(!kvfree_thread_trylock(thread)))
 		return false;
 	if (caa_unlikely(!kvfree_thread_append(thread, channel_of(ptr), ptr))) {
 		kvfree_thread_unlock(thread);
 		return false;
 	}
 	kvfree_hook(KVFREE_HOOK_CLEAN_LOCKED);
-	first = kvfree_thread_take_ripe(thread, &spent);
-	if (caa_unlikely(falls_behind(thread)) && !spent)
-		second = kvfree_thread_take_ripe(thread, &spent);
+	victim = falls_behind(thread) ? NULL : kvfree_thread_take_quick(thread);
+	if (caa_unlikely(!victim)) {
+		swap_slow(thread);
+		return true;
+	}
 	kvfree_thread_unlock(thread);
 	kvfree_thread_mark_clean(thread);
-	if (caa_likely(first != NULL))
-		free_victims(thread, first, second, spent);
+	free_victim(thread, victim);
 	return true;
 }
 

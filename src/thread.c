@@ -28,8 +28,6 @@
 /* Tries of a clean call before it yields, and yields before it sleeps. */
 #define RELAX_TRIES	64
 #define YIELD_TRIES	64
-/* How many ripe objects ahead of the next a line is fetched. */
-#define PREFETCH_AHEAD	4
 
 KVFREE_TLS struct kvfree_tls kvfree_tls;
 
@@ -111,12 +109,8 @@ void *kvfree_thread_take_ripe(struct kvfree_thread *thread,
 		return NULL;
 	ptr = bulk->records[--bulk->nr];
 	thread->nr_taken++;
-	if (bulk->nr) {
-		/* The next victims' lines are cold; fetch them ahead. */
-		__builtin_prefetch(bulk->records[bulk->nr > PREFETCH_AHEAD ?
-				bulk->nr - PREFETCH_AHEAD : 0], 1);
+	if (bulk->nr)
 		return ptr;
-	}
 	/* Relaxed: the atomic is for the owner's own peek without the lock. */
 	__atomic_store_n(&thread->ripe, bulk->next, __ATOMIC_RELAXED);
 	thread->nr_ripe_pages--;
