@@ -468,12 +468,6 @@ static __attribute__((noinline)) void mightsleep_slow(
 		free_inline(domain, channel, ptr);
 }
 
-/* Whether the ripe list grows faster than one free per call empties it. */
-static inline bool falls_behind(const struct kvfree_thread *thread)
-{
-	return thread->nr_ripe_pages > 4 * kvfree_runtime.conf.kick_pages;
-}
-
 static inline void free_victim(struct kvfree_thread *thread, void *victim)
 {
 	kvfree_hook(KVFREE_HOOK_VICTIM);
@@ -491,7 +485,7 @@ static __attribute__((noinline)) void swap_slow(struct kvfree_thread *thread)
 	void *first, *second = NULL;
 
 	first = kvfree_thread_take_ripe(thread, &spent);
-	if (falls_behind(thread) && !spent)
+	if (kvfree_many_ripe(thread->nr_ripe_pages) && !spent)
 		second = kvfree_thread_take_ripe(thread, &spent);
 	kvfree_thread_unlock(thread);
 	kvfree_thread_mark_clean(thread);
@@ -514,7 +508,8 @@ static inline bool swap(struct kvfree_thread *thread, void *ptr)
 		return false;
 	}
 	kvfree_hook(KVFREE_HOOK_CLEAN_LOCKED);
-	victim = falls_behind(thread) ? NULL : kvfree_thread_take_quick(thread);
+	victim = kvfree_many_ripe(thread->nr_ripe_pages) ? NULL :
+		kvfree_thread_take_quick(thread);
 	if (caa_unlikely(!victim)) {
 		swap_slow(thread);
 		return true;

@@ -65,4 +65,11 @@ static inline bool kvfree_runtime_running(void)
 		KVFREE_STATE_RUNNING;
 }
 
+/* Whether a ripe list of so many pages grows faster than one free per call
+ * empties it. */
+static inline bool kvfree_many_ripe(unsigned int pages)
+{
+	return pages > 4 * kvfree_runtime.conf.kick_pages;
+}
+
 #endif /* KVFREE_RUNTIME_H */

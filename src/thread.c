@@ -29,6 +29,9 @@
 #define RELAX_TRIES	64
 #define YIELD_TRIES	64
 
+/* Ripe objects that are taken in one critical section. */
+#define RECLAIM_BULK	8
+
 KVFREE_TLS struct kvfree_tls kvfree_tls;
 
 void kvfree_thread_lock(struct kvfree_thread *thread)
@@ -127,27 +130,46 @@ void kvfree_thread_kick_due(struct kvfree_thread *thread)
 	kvfree_drain_kick(thread->domain);
 }
 
-size_t kvfree_thread_reclaim(struct kvfree_thread *thread, size_t max)
+/* Take up to @max, as many as one page still has. Caller holds the lock. */
+static size_t take_some(struct kvfree_thread *thread, size_t max,
+		void **victims, struct kvfree_bulk **spent)
 {
 	size_t nr = 0;
 
-	while (nr < max) {
-		struct kvfree_bulk *spent = NULL;
-		void *ptr = NULL;
+	while (nr < max && !*spent) {
+		void *ptr = kvfree_thread_take_quick(thread);
 
-		if (pthread_spin_trylock(&thread->lock) == 0) {
-			ptr = kvfree_thread_take_ripe(thread, &spent);
-			kvfree_thread_unlock(thread);
-		}
+		if (!ptr)
+			ptr = kvfree_thread_take_ripe(thread, spent);
 		if (!ptr)
 			break;
-		kvfree_hook(KVFREE_HOOK_VICTIM);
-		free(ptr);
-		kvfree_thread_freed(thread, 1);
-		kvfree_bulk_free(thread->domain, spent);
-		nr++;
+		victims[nr++] = ptr;
 	}
 	return nr;
+}
+
+size_t kvfree_thread_reclaim(struct kvfree_thread *thread, size_t max)
+{
+	size_t nr, i, sum = 0;
+
+	do {
+		struct kvfree_bulk *spent = NULL;
+		void *victims[RECLAIM_BULK];
+
+		if (pthread_spin_trylock(&thread->lock) != 0)
+			break;
+		nr = take_some(thread, max - sum < RECLAIM_BULK ? max - sum :
+				RECLAIM_BULK, victims, &spent);
+		kvfree_thread_unlock(thread);
+		for (i = 0; i < nr; i++) {
+			kvfree_hook(KVFREE_HOOK_VICTIM);
+			free(victims[i]);
+			kvfree_thread_freed(thread, 1);
+		}
+		kvfree_bulk_free(thread->domain, spent);
+		sum += nr;
+	} while (nr && sum < max);
+	return sum;
 }
 
 uint64_t kvfree_thread_queued(struct kvfree_thread *thread)

@@ -66,6 +66,7 @@ struct kvfree_thread {
 	uint64_t nr_taken;	/* under lock: ripe objects the owner took */
 	uint64_t nr_freed;	/* atomic, written by the owner: of nr_taken */
 
+	unsigned int allocations; /* owner thread: urcu_kvmalloc() calls */
 	int kick_due;		/* atomic, owner thread: its next clean call asks
 				 * for a drain */
 	int refill_gate;	/* atomic: 1 from request to refill */
