@@ -38,7 +38,7 @@
  *     frees each page or hands it back to the record that queued it.
  *  7. The owner frees its ripe objects one by one in clean calls: a
  *     _mightsleep call queues one and frees one in the same critical section;
- *     urcu_kvmalloc() frees one before it allocates. An owner that stays
+ *     urcu_kvmalloc() frees as many as it allocates. An owner that stays
  *     away loses its ripe pages to the workers.
  *
  * What always holds:

@@ -17,6 +17,8 @@
 #include "thread.h"
 
 #define USED	((uint32_t) 1 << 31)
+/* urcu_kvmalloc() calls per reclaim, and ripe objects that one frees. */
+#define RECLAIM_EVERY	4
 #define UNITS	((uint32_t) (KVFREE_AREA_BYTES / KVFREE_AREA_UNIT))
 
 /* ------------------------------------------------------------------ */
@@ -257,20 +259,21 @@ static size_t large_threshold(void)
  * allocator hands out memory that is hot in this processor's cache. A few at a
  * time, for one lock; fewer than the thread caches of allocators hold (glibc: 7).
  */
-#define RECLAIM_EVERY	4
-
 static void reclaim_few(void)
 {
 	struct kvfree_thread *thread = kvfree_tls.recent;
+	size_t nr = RECLAIM_EVERY;
 
 	if (!thread || ++thread->allocations % RECLAIM_EVERY)
 		return;
 	kvfree_thread_clean_call(thread);
 	/* Relaxed: the owner peeks; what it takes, it takes under the lock. */
-	if (__atomic_load_n(&thread->ripe, __ATOMIC_RELAXED))
-		kvfree_thread_reclaim(thread, kvfree_many_ripe(thread->nr_ripe_pages) ?
-				RECLAIM_EVERY + RECLAIM_EVERY / 2 :
-				RECLAIM_EVERY);
+	if (!__atomic_load_n(&thread->ripe, __ATOMIC_RELAXED))
+		return;
+	if (kvfree_many_ripe(__atomic_load_n(&thread->nr_ripe_pages,
+			__ATOMIC_RELAXED)))
+		nr += nr / 2;
+	kvfree_thread_reclaim(thread, nr);
 }
 
 void *urcu_kvmalloc(size_t size)

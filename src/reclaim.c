@@ -27,7 +27,7 @@
 /* A batch of more pages than this asks another worker to help free it. */
 #define HELP_PAGES	16
 /* Ripe pages, in units of kick_pages, beyond which an owner has fallen behind. */
-#define RIPE_KICKS	64
+#define RIPE_KICKS	32
 /* Pointers of the emergency list that are freed in one call. */
 #define EMERGENCY_BULK	64
 /* A grace period longer than this is reported, then at each doubling. */
@@ -119,9 +119,7 @@ static bool page_hand_back(struct kvfree_batch *batch, struct kvfree_bulk *bulk)
 			KVFREE_THREAD_OWNED;
 	if (wanted) {
 		bulk->next = owner->ripe;
-		/* Relaxed: the lock orders it; atomic for the owner's peek. */
-		__atomic_store_n(&owner->ripe, bulk, __ATOMIC_RELAXED);
-		owner->nr_ripe_pages++;
+		kvfree_thread_set_ripe(owner, bulk, owner->nr_ripe_pages + 1);
 	}
 	kvfree_thread_unlock(owner);
 	return wanted;
@@ -504,8 +502,7 @@ static struct kvfree_bulk *take_ripe_list(struct kvfree_thread *thread,
 	if (all || !clean || __atomic_load_n(&thread->state,
 			__ATOMIC_RELAXED) != KVFREE_THREAD_OWNED) {
 		bulk = thread->ripe;
-		__atomic_store_n(&thread->ripe, NULL, __ATOMIC_RELAXED);
-		thread->nr_ripe_pages = 0;
+		kvfree_thread_set_ripe(thread, NULL, 0);
 	} else if (thread->ripe) {
 		*left = true;
 	}

@@ -114,9 +114,7 @@ void *kvfree_thread_take_ripe(struct kvfree_thread *thread,
 	thread->nr_taken++;
 	if (bulk->nr)
 		return ptr;
-	/* Relaxed: the atomic is for the owner's own peek without the lock. */
-	__atomic_store_n(&thread->ripe, bulk->next, __ATOMIC_RELAXED);
-	thread->nr_ripe_pages--;
+	kvfree_thread_set_ripe(thread, bulk->next, thread->nr_ripe_pages - 1);
 	if (thread->nr_cached < thread->target)
 		kvfree_thread_cache_push(thread, bulk);
 	else

@@ -57,7 +57,7 @@ struct kvfree_thread {
 
 	/* Objects whose grace period is over; the owner frees them. */
 	struct kvfree_bulk *ripe;	/* written under lock, atomic to peek */
-	unsigned int nr_ripe_pages;	/* under lock */
+	unsigned int nr_ripe_pages;	/* written under lock, atomic to peek */
 	bool was_clean;			/* under lock: in a clean context in the
 					 * drain period that ended last */
 	bool clean_seen;		/* atomic: the same, in this period */
@@ -162,6 +162,15 @@ static inline void kvfree_thread_cache_push(struct kvfree_thread *thread,
  */
 void *kvfree_thread_take_ripe(struct kvfree_thread *thread,
 		struct kvfree_bulk **spent);
+
+/* The list @ripe of @nr pages becomes the record's. Caller holds the lock. */
+static inline void kvfree_thread_set_ripe(struct kvfree_thread *thread,
+		struct kvfree_bulk *ripe, unsigned int nr)
+{
+	/* Relaxed: the lock orders it; atomic for the owner's peek. */
+	__atomic_store_n(&thread->ripe, ripe, __ATOMIC_RELAXED);
+	__atomic_store_n(&thread->nr_ripe_pages, nr, __ATOMIC_RELAXED);
+}
 
 /* How many ripe objects ahead of the next a line is fetched. */
 #define KVFREE_PREFETCH_AHEAD	4

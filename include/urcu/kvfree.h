@@ -260,8 +260,8 @@ void urcu_kvfree_unregister_thread_flavor(
  *
  * Requests of large_threshold bytes and more come from one reserved range of
  * addresses, page-aligned, and go back to the system as soon as they are
- * freed. Smaller ones come from malloc(), after one of this thread's ripe
- * objects (if any) was freed. All of it can be passed to urcu_kvfree() and to
+ * freed. Smaller ones come from malloc(), after as many of this thread's
+ * ripe objects were freed as it allocated, a few at a time. All of it can be passed to urcu_kvfree() and to
  * every deferring call; free() takes the small ones alone.
  *
  * urcu_kvzalloc() and urcu_kvcalloc() return zeroed memory; urcu_kvcalloc()
