@@ -44,10 +44,8 @@ static void page_recycle(struct kvfree_domain *domain, struct kvfree_bulk *bulk)
 	struct kvfree_thread *owner = bulk->owner;
 
 	if (kvfree_thread_lock_few(owner)) {
-		int state = __atomic_load_n(&owner->state, __ATOMIC_RELAXED);
 		bool wanted = owner->nr_cached < owner->target &&
-			(state == KVFREE_THREAD_OWNED ||
-			 state == KVFREE_THREAD_BLANK);
+			kvfree_thread_has_use(owner);
 
 		if (wanted)
 			kvfree_thread_cache_push(owner, bulk);

@@ -63,6 +63,10 @@ static bool refill_thread(struct kvfree_thread *thread)
 {
 	if (!kvfree_thread_lock_few(thread))
 		return true;
+	if (!kvfree_thread_has_use(thread)) {
+		kvfree_thread_unlock(thread);
+		return true;	/* its thread left meanwhile */
+	}
 	target_grow(thread);
 	while (thread->nr_cached < thread->target) {
 		struct kvfree_bulk *bulk;

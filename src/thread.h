@@ -145,6 +145,15 @@ enum kvfree_event {
 bool kvfree_thread_append_slow(struct kvfree_thread *thread,
 		unsigned int channel, void *ptr, unsigned int *events);
 
+/* Whether empty pages are of use to the record: somebody has or will have it. */
+static inline bool kvfree_thread_has_use(const struct kvfree_thread *thread)
+{
+	/* Relaxed: a page too many is given back by the next drain. */
+	int state = __atomic_load_n(&thread->state, __ATOMIC_RELAXED);
+
+	return state == KVFREE_THREAD_OWNED || state == KVFREE_THREAD_BLANK;
+}
+
 /* Put an empty page into the cache, whatever the target. Caller holds the lock. */
 static inline void kvfree_thread_cache_push(struct kvfree_thread *thread,
 		struct kvfree_bulk *bulk)
