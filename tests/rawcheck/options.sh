@@ -115,18 +115,16 @@ expect "--json, clean" 0 '"findings":0' "$rawcheck" --json "$scenario" clean
 expect "a daemon, not waited for" 0 "" "$rawcheck" "$scenario" daemon
 expect "a daemon, --wait" 99 '^BUG: ' "$rawcheck" --wait "$scenario" daemon
 
-"$rawcheck" "$scenario" wait_for_term >"$work/out" 2>"$work/err" &
-pid=$!
+# A launcher that keeps the signal to itself is killed, 137.
+timeout -s KILL 20 sh -c 'echo $$ >"$1/pid" && exec "$2" "$3" wait_for_term' \
+	sh "$work" "$rawcheck" "$scenario" >"$work/out" 2>"$work/err" &
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	grep -q ready "$work/out" && break
 	sleep 0.1
 done
-kill -TERM $pid
-(sleep 10; kill -KILL $pid) >/dev/null 2>&1 &
-watchdog=$!
-wait $pid 2>/dev/null
+kill -TERM "$(cat "$work/pid")"
+wait $!
 code=$?
-kill $watchdog 2>/dev/null
 [ $code = 143 ] || fail "SIGTERM is not passed on: $code"
 
 # ---- company ----
