@@ -1,0 +1,184 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The liburcu-kvfree authors
+#
+# run-models.sh - verify the Promela models, and that each broken variant fails
+#
+# usage: run-models.sh [MODEL...]		all models, or those named
+#        run-models.sh -t MODEL [SWITCH...]	show the schedule that fails
+#
+# Prints a line per run. Ends with 0 when every run came out as expected, 1 when
+# one did not, 77 when there is no spin. Environment: SPIN, CC (programs),
+# MODEL_MEMORY (MB a run may use), MODEL_SECONDS (time a run may take).
+
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd)
+spin=${SPIN:-spin}
+cc=${CC:-cc}
+memory=${MODEL_MEMORY:-1900}
+seconds=${MODEL_SECONDS:-600}
+
+# Model, what is to come out, switches. "pass" searches every state; "assert"
+# must violate an assertion, "stuck" must end where a process waits for ever.
+table()
+{
+	cat <<'END'
+emergency	pass
+emergency	pass	NR_PAGES=1 NR_APPENDS=2
+emergency	stuck	BLIND_LOCK
+emergency	stuck	BLIND_COLLECT
+emergency	assert	RELAXED_UNLOCK
+emergency	assert	RELAXED_PUSH
+emergency	assert	PUBLISH_FIRST
+emergency	assert	RACY_TAKE
+emergency	assert	FREE_FIRST
+drain-gate	pass
+drain-gate	pass	NR_FAULTS=1
+drain-gate	pass	LATE_START NR_PUSHES=1
+drain-gate	assert	SET_NO_BARRIER
+drain-gate	assert	SET_BEFORE_PUBLISH
+drain-gate	assert	TICK_OPEN_LATE
+drain-gate	assert	KICK_OPEN_LATE
+drain-gate	assert	KICK_OPEN_NO_BARRIER
+drain-gate	assert	READ_LATE
+drain-gate	assert	SKIP_NO_ARM
+drain-gate	assert	REQUEST_NO_FLAGS
+drain-gate	assert	REQUEST_LOST
+drain-gate	assert	FAIL_KEEPS_GATE NR_FAULTS=1
+drain-gate	assert	START_NO_ARM LATE_START NR_PUSHES=1
+refill-gate	pass
+refill-gate	pass	NR_FAULTS=1
+refill-gate	pass	SHRINK
+refill-gate	assert	HOLD_LOAD_EARLY
+refill-gate	assert	GATE_LOAD_EARLY
+refill-gate	assert	OPEN_LATE
+refill-gate	assert	FAIL_FORGETS_GATE
+refill-gate	assert	HOLD_NO_ARM
+refill-gate	assert	HOLD_CUT_SHORT
+refill-gate	assert	TWO_AT_ONCE
+refill-gate	assert	FAIL_KEEPS_GATE NR_FAULTS=1
+refill-gate	assert	FAIL_KEEPS_HOLD NR_FAULTS=1
+batch	pass
+batch	pass	NR_READERS=1 NR_SECTIONS=3
+batch	assert	LATE_CHANNEL
+batch	assert	LATE_EMERGENCY
+batch	assert	LEAVE_CURRENT
+batch	assert	RELAXED_QUEUE
+batch	assert	QUEUE_FIRST
+batch	assert	NO_GRACE_PERIOD
+batch	assert	JOIN_BATCH
+batch	assert	ONE_SLOT
+batch	assert	REQUEST_LOST
+batch	assert	RECYCLE_EARLY
+ripe	pass
+ripe	pass	NR_WORKERS=2 NR_OBJ=2
+ripe	pass	NR_BARRIERS=2 NR_OBJ=2
+ripe	assert	NO_REAP_LOCK
+ripe	assert	NO_WAIT_OLDER
+ripe	assert	RIPE_BEFORE_OLDER
+ripe	assert	NO_WAIT_VICTIM
+ripe	assert	SAMPLE_FIRST
+ripe	assert	COUNT_OUTSIDE
+ripe	assert	FREED_RELAXED
+ripe	assert	BATCH_ENDS_EARLY
+ripe	assert	HANDBACK_NO_ARM
+ripe	assert	LEAVE_NO_ARM
+ripe	assert	REQUEST_LOST
+END
+}
+
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/kvfree-models.XXXXXX") || exit 1
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# build MODEL SWITCHES: the verifier, in $tmp.
+build()
+{
+	defs=
+	for switch in $2; do
+		defs="$defs -D$switch"
+	done
+	# shellcheck disable=SC2086 # one word per switch
+	(cd "$tmp" && rm -f pan* ./*.trail && cp "$here/$1.spin" model.spin &&
+		"$spin" $defs -a model.spin >log 2>&1 &&
+		"$cc" -O2 -w -DSAFETY -DNOFAIR -DCOLLAPSE \
+			-DMEMLIM="$memory" -o pan pan.c >>log 2>&1)
+}
+
+# search: run the verifier; sets got, states, depth, used, took.
+search()
+{
+	(cd "$tmp" && timeout "$seconds" ./pan -n -m20000 -w20 >out 2>&1)
+	status=$?
+	states=$(awk '/states, stored/ { print $1; exit }' "$tmp/out")
+	depth=$(sed -n 's/.*depth reached \([0-9]*\).*/\1/p' "$tmp/out")
+	used=$(awk '/total actual memory/ { print int($1 + 0.5); exit }' \
+		"$tmp/out")
+	took=$(sed -n 's/^pan: elapsed time \([0-9.e+-]*\) .*/\1/p' "$tmp/out")
+	if [ "$status" -eq 124 ]; then
+		got=timeout
+	elif grep -q 'assertion violated' "$tmp/out"; then
+		got=assert
+	elif grep -q 'invalid end state (' "$tmp/out"; then
+		got=stuck
+	elif grep -Eq 'depth too small|MEMLIM bound|out of memory' \
+			"$tmp/out"; then
+		got=incomplete
+	elif grep -q 'errors: 0' "$tmp/out"; then
+		got=pass
+	else
+		got=error
+	fi
+}
+
+line()
+{
+	printf '%-12s %-30s %-7s %-10s %10s %6s %6s %7s\n' "$@"
+}
+
+command -v "$spin" >/dev/null 2>&1 || {
+	echo "run-models.sh: no spin here (Debian: spin); models not checked" >&2
+	exit 77
+}
+
+if [ "${1:-}" = -t ]; then
+	[ $# -ge 2 ] || { echo "usage: run-models.sh -t MODEL [SWITCH...]" >&2; exit 2; }
+	model=$2
+	shift 2
+	build "$model" "$*" || { cat "$tmp/log" >&2; exit 1; }
+	search
+	echo "$model $*: $got"
+	[ -f "$tmp/model.spin.trail" ] || exit 0
+	# shellcheck disable=SC2086 # one word per switch
+	(cd "$tmp" && "$spin" $defs -t -p -g -l model.spin)
+	exit 0
+fi
+
+line model switches expect got states depth MB seconds
+runs=0
+surprises=0
+total=0
+broken=0
+table >"$tmp/table"
+while IFS='	' read -r model expect switches; do
+	[ $# -eq 0 ] || case " $* " in *" $model "*) ;; *) continue ;; esac
+	runs=$((runs + 1))
+	states=- depth=- used=- took=- got=build
+	build "$model" "$switches" && search
+	if [ "$got" != "$expect" ]; then
+		surprises=$((surprises + 1))
+		got="$got !"
+		tail -n 20 "$tmp/log" "$tmp/out" 2>/dev/null | sed 's/^/    /'
+	elif [ "$expect" = pass ]; then
+		total=$((total + states))
+	else
+		broken=$((broken + 1))
+	fi
+	line "$model" "${switches:--}" "$expect" "$got" "${states:--}" \
+		"${depth:--}" "${used:--}" "${took:-0}"
+done <"$tmp/table"
+
+echo
+echo "$runs runs, $total states verified, $broken broken variants caught, $surprises surprises"
+[ "$runs" -gt 0 ] && [ "$surprises" -eq 0 ]
