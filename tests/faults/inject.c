@@ -71,7 +71,8 @@ static bool fails(enum inject_fn fn)
 	n = __atomic_add_fetch(&state->calls[fn], 1, __ATOMIC_RELAXED);
 	if (plan->fn != fn || plan->mode == INJECT_NEVER ||
 	    (plan->mode == INJECT_ONCE && n != plan->n) ||
-	    (plan->mode == INJECT_EVERY && n % plan->n))
+	    (plan->mode == INJECT_EVERY && n % plan->n) ||
+	    (plan->error == EINTR && n > INJECT_STORM))
 		return false;
 	__atomic_fetch_add(&state->injected, 1, __ATOMIC_RELAXED);
 	errno = plan->error;

@@ -57,6 +57,10 @@ extern const struct inject_function inject_functions[INJECT_FNS];
 
 enum inject_mode { INJECT_NEVER, INJECT_ONCE, INJECT_EVERY, INJECT_ALWAYS };
 
+/* Calls that fail in a row with EINTR when all of them are to fail: a call that
+ * must succeed in the end is repeated while signals interrupt it. */
+#define INJECT_STORM	2000
+
 struct inject_plan {
 	enum inject_mode mode;
 	enum inject_fn fn;

@@ -46,17 +46,12 @@ struct tally {
 static struct job jobs[JOBS];
 
 /* ------------------------------------------------------------------ */
-/* Decided: faults that are not survived, or not tried, and why         */
+/* Decided: faults that are not survived, or not tried, and why        */
 
 /* Whether a plan makes sense. */
 static bool tried(const struct scenario *scenario,
 		const struct inject_plan *plan)
 {
-	/* The write that stops the timer thread is repeated while signals
-	 * interrupt it; one that is interrupted for ever is no fault but an
-	 * endless signal storm. */
-	if (plan->fn == INJECT_write && plan->mode == INJECT_ALWAYS)
-		return false;
 	/* Without its child handler the library says on stderr that a child
 	 * must not use it; with the hooks no handler is needed. */
 	if (plan->fn == INJECT_pthread_atfork &&

@@ -23,7 +23,9 @@
 
 #define SLOTS		4096
 /* How long something that must happen may take on a busy machine. */
-#define WAIT_MSEC	30000
+#ifndef WAIT_MSEC
+# define WAIT_MSEC	30000
+#endif
 /* Beyond the threshold that the driver sets. */
 #define LARGE_BYTES	20000
 
