@@ -12,8 +12,8 @@
  * to free.
  *
  * With hooks, before_fork brings everything to rest in lock order
- * (runtime.h): no start, no batch, no reaping, no object in an owner's hands,
- * no record locked by anybody else. Then parent and child both have a whole
+ * (runtime.h): no start, no batch, no reaping, no refill, no object in an
+ * owner's hands, no record locked by anybody else. Then parent and child both have a whole
  * queue, and each frees its copy.
  *
  * before_fork takes all record locks at the same time, which nothing else
@@ -49,6 +49,18 @@ static void lock_at_rest(struct kvfree_thread *thread)
 	}
 }
 
+static void lock_records(struct kvfree_domain *domain)
+{
+	struct kvfree_thread *thread;
+
+	/* Records published from here on are not in the walk of after_fork:
+	 * remember where the list began. */
+	domain->fork_threads = __atomic_load_n(&domain->threads,
+			__ATOMIC_ACQUIRE);
+	for (thread = domain->fork_threads; thread; thread = thread->next)
+		lock_at_rest(thread);
+}
+
 void urcu_kvfree_before_fork(void)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
@@ -57,7 +69,6 @@ void urcu_kvfree_before_fork(void)
 	pthread_mutex_lock(&rt->start_lock);
 	pthread_mutex_lock(&rt->channels.lock);
 	kvfree_for_each_domain(domain) {
-		struct kvfree_thread *thread;
 		bool online;
 
 		/* A batch may wait for us, if we are an online QSBR reader. */
@@ -66,16 +77,12 @@ void urcu_kvfree_before_fork(void)
 		kvfree_batches_stop(domain);
 		kvfree_domain_leave_wait(domain, online);
 		pthread_mutex_lock(&domain->reap_lock);
-		/* Records published from here on are not in the walk of
-		 * after_fork: remember where the list began. */
-		domain->fork_threads = __atomic_load_n(&domain->threads,
-				__ATOMIC_ACQUIRE);
-		for (thread = domain->fork_threads; thread;
-		     thread = thread->next)
-			lock_at_rest(thread);
 	}
 	pthread_mutex_lock(&rt->area.lock);
-	pthread_mutex_lock(&rt->workqueue.lock);
+	/* A refill has a page in its hands, which the child would lose. */
+	kvfree_workqueue_lock_idle(&rt->workqueue, &rt->refill);
+	kvfree_for_each_domain(domain)
+		lock_records(domain);
 	rt->forking = true;
 }
 

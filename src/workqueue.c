@@ -174,6 +174,14 @@ void kvfree_workqueue_cancel(struct kvfree_workqueue *wq,
 	pthread_mutex_unlock(&wq->lock);
 }
 
+void kvfree_workqueue_lock_idle(struct kvfree_workqueue *wq,
+		struct kvfree_work *work)
+{
+	pthread_mutex_lock(&wq->lock);
+	while (work->running)
+		pthread_cond_wait(&wq->done, &wq->lock);
+}
+
 void kvfree_workqueue_reset(struct kvfree_workqueue *wq)
 {
 	pthread_mutex_init(&wq->lock, NULL);

@@ -57,6 +57,10 @@ void kvfree_workqueue_queue(struct kvfree_workqueue *wq,
 void kvfree_workqueue_cancel(struct kvfree_workqueue *wq,
 		struct kvfree_work *work);
 
+/* Take the pool's lock at a moment when nobody runs @work. */
+void kvfree_workqueue_lock_idle(struct kvfree_workqueue *wq,
+		struct kvfree_work *work);
+
 /* In the child of a fork: empty, unlocked, no threads; not queued. */
 void kvfree_workqueue_reset(struct kvfree_workqueue *wq);
 void kvfree_work_reset(struct kvfree_work *work);
