@@ -77,12 +77,14 @@ void urcu_kvfree_before_fork(void)
 		kvfree_batches_stop(domain);
 		kvfree_domain_leave_wait(domain, online);
 		pthread_mutex_lock(&domain->reap_lock);
+		domain->forking = true;
 	}
 	pthread_mutex_lock(&rt->area.lock);
 	/* A refill has a page in its hands, which the child would lose. */
 	kvfree_workqueue_lock_idle(&rt->workqueue, &rt->refill);
 	kvfree_for_each_domain(domain)
-		lock_records(domain);
+		if (domain->forking)
+			lock_records(domain);
 	rt->forking = true;
 }
 
@@ -97,6 +99,10 @@ void urcu_kvfree_after_fork_parent(void)
 	kvfree_for_each_domain(domain) {
 		struct kvfree_thread *thread;
 
+		/* Its flavor may have been used first while we rested. */
+		if (!domain->forking)
+			continue;
+		domain->forking = false;
 		for (thread = domain->fork_threads; thread;
 		     thread = thread->next)
 			kvfree_thread_unlock(thread);
@@ -211,6 +217,7 @@ int urcu_kvfree_after_fork_child(void)
 	kvfree_for_each_domain(domain) {
 		struct kvfree_thread *thread;
 
+		domain->forking = false;
 		domain->fork_threads = NULL;
 		kvfree_for_each_thread(thread, domain)
 			adopt_record(domain, thread);
