@@ -49,7 +49,6 @@ struct kvfree_batch {
 struct kvfree_domain {
 	const struct rcu_flavor_struct *flavor;	/* atomic; set once */
 	struct kvfree_thread *threads;		/* atomic; push only */
-	bool forking;				/* under start_lock: see fork.c */
 	struct kvfree_thread *fork_threads;	/* under start_lock: see fork.c */
 	struct kvfree_thread *blank[KVFREE_BLANKS];	/* atomic */
 	int blank_gate;		/* atomic: 1 from request to refill */

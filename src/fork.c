@@ -12,13 +12,13 @@
  * to free.
  *
  * With hooks, before_fork brings everything to rest in lock order
- * (runtime.h): no start, no batch, no reaping, no refill, no object in an
- * owner's hands, no record locked by anybody else. Then parent and child both have a whole
+ * (runtime.h): no start, no batch, no reaping, no object in an owner's hands,
+ * no record locked by anybody else. Then parent and child both have a whole
  * queue, and each frees its copy.
  *
  * before_fork takes all record locks at the same time, which nothing else
- * does: it is alone in it, under start_lock. Raw calls of other threads find the locks
- * held and use the emergency list.
+ * does: it is alone in it, under start_lock, and takes no other lock after
+ * them. Raw calls of other threads find the locks held and use the emergency list.
  */
 
 #include <string.h>
@@ -49,12 +49,33 @@ static void lock_at_rest(struct kvfree_thread *thread)
 	}
 }
 
+/* All places for domains, used or not: a raw call may claim one meanwhile. */
+#define for_each_slot(domain)						\
+	for ((domain) = kvfree_runtime.domains;				\
+	     (domain) < kvfree_runtime.domains + KVFREE_MAX_DOMAINS;	\
+	     (domain)++)
+
+static void stop_batches(struct kvfree_domain *domain)
+{
+	/* Acquire: pairs with the claim in kvfree_domain_get(). */
+	bool used = __atomic_load_n(&domain->flavor, __ATOMIC_ACQUIRE);
+	bool online = false;
+
+	/* A batch may wait for us, if we are an online QSBR reader. */
+	if (used)
+		online = kvfree_domain_enter_wait(domain,
+				"urcu_kvfree_before_fork()");
+	kvfree_batches_stop(domain);
+	if (used)
+		kvfree_domain_leave_wait(domain, online);
+}
+
 static void lock_records(struct kvfree_domain *domain)
 {
 	struct kvfree_thread *thread;
 
-	/* Records published from here on are not in the walk of after_fork:
-	 * remember where the list began. */
+	/* Records published from here on are not in the walk of
+	 * after_fork: remember where the list began. */
 	domain->fork_threads = __atomic_load_n(&domain->threads,
 			__ATOMIC_ACQUIRE);
 	for (thread = domain->fork_threads; thread; thread = thread->next)
@@ -67,25 +88,28 @@ void urcu_kvfree_before_fork(void)
 	struct kvfree_domain *domain;
 
 	pthread_mutex_lock(&rt->start_lock);
-	pthread_mutex_lock(&rt->channels.lock);
-	kvfree_for_each_domain(domain) {
-		bool online;
-
-		/* A batch may wait for us, if we are an online QSBR reader. */
-		online = kvfree_domain_enter_wait(domain,
-				"urcu_kvfree_before_fork()");
-		kvfree_batches_stop(domain);
-		kvfree_domain_leave_wait(domain, online);
+	/* First the batches of all domains, with nothing else held: their free
+	 * functions may queue on any domain, allocate, and make channels. */
+	for_each_slot(domain)
+		stop_batches(domain);
+	for_each_slot(domain)
 		pthread_mutex_lock(&domain->reap_lock);
-		domain->forking = true;
-	}
+	pthread_mutex_lock(&rt->channels.lock);
 	pthread_mutex_lock(&rt->area.lock);
 	/* A refill has a page in its hands, which the child would lose. */
 	kvfree_workqueue_lock_idle(&rt->workqueue, &rt->refill);
-	kvfree_for_each_domain(domain)
-		if (domain->forking)
-			lock_records(domain);
+	for_each_slot(domain)
+		lock_records(domain);
 	rt->forking = true;
+}
+
+static void unlock_records(struct kvfree_domain *domain)
+{
+	struct kvfree_thread *thread;
+
+	for (thread = domain->fork_threads; thread; thread = thread->next)
+		kvfree_thread_unlock(thread);
+	domain->fork_threads = NULL;
 }
 
 void urcu_kvfree_after_fork_parent(void)
@@ -94,23 +118,15 @@ void urcu_kvfree_after_fork_parent(void)
 	struct kvfree_domain *domain;
 
 	rt->forking = false;
+	for_each_slot(domain)
+		unlock_records(domain);
 	pthread_mutex_unlock(&rt->workqueue.lock);
 	pthread_mutex_unlock(&rt->area.lock);
-	kvfree_for_each_domain(domain) {
-		struct kvfree_thread *thread;
-
-		/* Its flavor may have been used first while we rested. */
-		if (!domain->forking)
-			continue;
-		domain->forking = false;
-		for (thread = domain->fork_threads; thread;
-		     thread = thread->next)
-			kvfree_thread_unlock(thread);
-		domain->fork_threads = NULL;
+	pthread_mutex_unlock(&rt->channels.lock);
+	for_each_slot(domain) {
 		pthread_mutex_unlock(&domain->reap_lock);
 		kvfree_batches_resume(domain);
 	}
-	pthread_mutex_unlock(&rt->channels.lock);
 	pthread_mutex_unlock(&rt->start_lock);
 }
 
@@ -217,7 +233,6 @@ int urcu_kvfree_after_fork_child(void)
 	kvfree_for_each_domain(domain) {
 		struct kvfree_thread *thread;
 
-		domain->forking = false;
 		domain->fork_threads = NULL;
 		kvfree_for_each_thread(thread, domain)
 			adopt_record(domain, thread);

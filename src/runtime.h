@@ -7,8 +7,8 @@
 /*
  * runtime.h - the one struct that holds all of the process's state
  *
- * Lock order, outermost first: start_lock, channels.lock, domain.reap_lock,
- * domain.lock, area.lock, workqueue.lock, thread.lock (raw).
+ * Lock order, outermost first: start_lock, domain.reap_lock, domain.lock,
+ * channels.lock, area.lock, workqueue.lock, thread.lock (raw).
  */
 
 #include "channel.h"
