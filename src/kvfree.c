@@ -157,6 +157,14 @@ static int runtime_start(const struct urcu_kvfree_attr *attr)
 	unsigned char claiming = tls->claiming;
 	int ret;
 
+	/* In a free function: exit and before_fork hold start_lock while they
+	 * wait for those. */
+	if (tls->freeing) {
+		if (kvfree_runtime_running())
+			return 0;
+		errno = EDEADLK;
+		return -1;
+	}
 	/* An allocator hook that queues comes back here while the start
 	 * allocates: claiming tells it that this thread is busy. */
 	tls->claiming = 1;

@@ -137,8 +137,9 @@ int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
  *
  * Returns 0, also when the library runs already (@attr is then ignored), or
  * -1 with errno: EINVAL for a bad attribute, EAGAIN, EMFILE, ENFILE, ENOMEM or
- * EPERM as the failing system call left it. After a failure nothing is left
- * running, and what was queued before waits for a later start.
+ * EPERM as the failing system call left it, EDEADLK from a free function that
+ * urcu_kvfree_exit() calls. After a failure nothing is left running, and what
+ * was queued before waits for a later start.
  *
  * Context: clean. Thread-safe. Signals: no. Fork: see urcu_kvfree_before_fork().
  */
