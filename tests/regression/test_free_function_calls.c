@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * test_free_function_calls.c - what a free function may call, while another
+ * thread is in urcu_kvfree_before_fork() or urcu_kvfree_exit() and waits for it
+ *
+ * A lock that is held there and wanted here is a deadlock, which kvtest_run()
+ * ends. One worker, so that the same record is used each time.
+ */
+
+#include "cmocka-all.h"
+#include "kvinside.h"
+
+static struct urcu_kvfree_channel *channel;
+static void (*job)(void);		/* of the next free function */
+static bool (*others_wait)(void);	/* what it awaits before its job */
+static unsigned int inside, done;	/* atomic */
+static int job_ret, job_errno;		/* the job's; read after done */
+
+static void free_function(size_t nr, void **ptrs, void *priv)
+{
+	(void) priv;
+	__atomic_store_n(&inside, 1, __ATOMIC_RELEASE);
+	while (!others_wait())
+		kvtest_sleep_msec(1);
+	/* Time for the other thread to take what it should not have. */
+	kvtest_sleep_msec(50);
+	job();
+	while (nr)
+		free(ptrs[--nr]);
+	__atomic_add_fetch(&done, 1, __ATOMIC_RELEASE);
+}
+
+static bool at_once(void)
+{
+	return true;
+}
+
+static bool start_lock_is_held(void)
+{
+	if (pthread_mutex_trylock(&kvfree_runtime.start_lock))
+		return true;
+	pthread_mutex_unlock(&kvfree_runtime.start_lock);
+	return false;
+}
+
+static bool library_stops(void)
+{
+	return !kvfree_runtime_running();
+}
+
+/* Queue for one free function, and wait until it runs. */
+static void enter(void (*what)(void), bool (*when)(void))
+{
+	struct kvtest_object *object = kvtest_object_new(0);
+
+	job = what;
+	others_wait = when;
+	__atomic_store_n(&inside, 0, __ATOMIC_RELAXED);
+	urcu_kvfree_rcu_channel_flavor(&urcu_bp_flavor, object, head, channel);
+	while (!__atomic_load_n(&inside, __ATOMIC_ACQUIRE))
+		kvtest_sleep_msec(1);
+}
+
+static void await_done(unsigned int nr)
+{
+	while (__atomic_load_n(&done, __ATOMIC_ACQUIRE) != nr)
+		kvtest_sleep_msec(1);
+}
+
+static int begin(void **state)
+{
+	(void) state;
+	done = 0;
+	kvtest_start(2, 1);
+	/* The first flavor, whose records before_fork locks first. */
+	urcu_kvfree_rcu_mightsleep_flavor(&urcu_memb_flavor, malloc(1));
+	channel = urcu_kvfree_channel_create("calls", free_function, NULL);
+	return channel ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	(void) state;
+	return urcu_kvfree_channel_destroy(channel);
+}
+
+static void queue_on_another_flavor(void)
+{
+	urcu_kvfree_rcu_mightsleep_flavor(&urcu_memb_flavor, malloc(1));
+}
+
+static void make_a_channel(void)
+{
+	job_ret = !urcu_kvfree_channel_create("made inside", free_function,
+			NULL);
+}
+
+static void start_the_library(void)
+{
+	errno = 0;
+	job_ret = urcu_kvfree_init(NULL);
+	job_errno = errno;
+}
+
+static void before_fork_lets_a_free_function_queue(void **state)
+{
+	(void) state;
+	enter(queue_on_another_flavor, at_once);
+	await_done(1);
+	enter(queue_on_another_flavor, start_lock_is_held);
+	urcu_kvfree_before_fork();
+	urcu_kvfree_after_fork_parent();
+	await_done(2);
+	urcu_kvfree_exit();
+}
+
+static void before_fork_lets_a_free_function_make_a_channel(void **state)
+{
+	struct kvfree_channels *channels = &kvfree_runtime.channels;
+
+	(void) state;
+	enter(make_a_channel, start_lock_is_held);
+	urcu_kvfree_before_fork();
+	urcu_kvfree_after_fork_parent();
+	await_done(1);
+	assert_int_equal(job_ret, 0);
+	assert_int_equal(urcu_kvfree_channel_destroy(&channels->user[1]), 0);
+	urcu_kvfree_exit();
+}
+
+static void before_fork_lets_a_free_function_start_the_library(void **state)
+{
+	(void) state;
+	enter(start_the_library, start_lock_is_held);
+	urcu_kvfree_before_fork();
+	urcu_kvfree_after_fork_parent();
+	await_done(1);
+	assert_int_equal(job_ret, 0);
+	urcu_kvfree_exit();
+}
+
+static void exit_lets_a_free_function_queue(void **state)
+{
+	struct urcu_kvfree_stats stats;
+
+	(void) state;
+	enter(queue_on_another_flavor, library_stops);
+	urcu_kvfree_exit();
+	stats = kvtest_stats(NULL);
+	assert_int_equal(done, 1);
+	assert_int_equal(stats.freed, stats.queued);
+}
+
+static void a_start_from_a_free_function_of_exit_is_edeadlk(void **state)
+{
+	(void) state;
+	enter(start_the_library, library_stops);
+	urcu_kvfree_exit();
+	assert_int_equal(done, 1);
+	assert_int_equal(job_ret, -1);
+	assert_int_equal(job_errno, EDEADLK);
+	assert_false(kvfree_runtime_running());
+}
+
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(before_fork_lets_a_free_function_queue),
+		TEST(before_fork_lets_a_free_function_make_a_channel),
+		TEST(before_fork_lets_a_free_function_start_the_library),
+		TEST(exit_lets_a_free_function_queue),
+		TEST(a_start_from_a_free_function_of_exit_is_edeadlk),
+	};
+
+	return kvtest_run(tests);
+}
