@@ -5,9 +5,8 @@
  * eventloop.c - raw calls while there is work, frees while there is none
  *
  * Updates are made under a spinlock. Between two rounds the loop frees some of what
- * this thread queued and whose grace period is over: the allocator
- * gets it back in the thread that will ask for it next. What is not
- * fetched in time is freed by the library's workers.
+ * this thread queued and whose grace period is over. What is not fetched in
+ * time is freed by the library's workers.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -30,8 +29,6 @@ static void on_price(double price)
 {
 	struct quote *fresh = malloc(sizeof(*fresh));
 
-	if (!fresh)
-		return;
 	fresh->price = price;
 	pthread_spin_lock(&lock);
 	urcu_kvfree_rcu(rcu_xchg_pointer(&quote, fresh), head);
@@ -43,6 +40,9 @@ int main(void)
 	size_t reclaimed = 0;
 	int round, i;
 
+	/* The library must not start under the lock. */
+	if (urcu_kvfree_init(NULL))
+		return EXIT_FAILURE;
 	pthread_spin_init(&lock, PTHREAD_PROCESS_PRIVATE);
 	for (round = 0; round < 100; round++) {
 		poll(NULL, 0, 1);	/* wait for events */

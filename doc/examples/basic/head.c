@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
-/*
- * head.c - the usual case: an object with a struct rcu_head, replaced under a
- * spinlock, where its writer may neither free nor sleep
- */
+/* head.c - an object with a struct rcu_head, replaced under a spinlock */
 #include <pthread.h>
 #include <stdlib.h>
 #include <urcu.h>
@@ -47,6 +44,9 @@ int main(void)
 {
 	pthread_t thread;
 
+	/* The library must not start under the lock. */
+	if (urcu_kvfree_init(NULL))
+		return EXIT_FAILURE;
 	pthread_spin_init(&lock, PTHREAD_PROCESS_PRIVATE);
 	set_gateway(0);
 	if (pthread_create(&thread, NULL, reader, NULL))
