@@ -41,7 +41,7 @@ enum {
  * Storage that exists from the thread's start, so that a signal handler can
  * use it: without the initial-exec model the first access may allocate.
  */
-#ifdef KVFREE_TLS_INITIAL_EXEC
+#if defined(KVFREE_TLS_INITIAL_EXEC) && !defined(KVFREE_TWIN_LAZY_TLS)
 # define KVFREE_TLS __thread __attribute__((tls_model("initial-exec")))
 #else
 # define KVFREE_TLS __thread

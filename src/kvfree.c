@@ -359,6 +359,9 @@ static inline bool raw_queue(const struct rcu_flavor_struct *flavor,
 	kvfree_hook(KVFREE_HOOK_RAW_LOCKED);
 	done = kvfree_thread_append(thread, channel, ptr);
 	kvfree_thread_unlock(thread);
+#ifdef KVFREE_TWIN_FREE_IN_RAW
+	kvfree_thread_reclaim(thread, 1);
+#endif
 	return caa_likely(done) || raw_slow(flavor, channel, ptr);
 }
 

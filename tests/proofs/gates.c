@@ -89,15 +89,15 @@ static bool nothing_pending(void *arg)
 	return kvtest_stats(flavor).pending == 0;
 }
 
-static bool has_pages(void *arg)
+static uint64_t refills(void)
 {
-	struct kvfree_thread *record = arg;
-	bool has;
+	return kvtest_stats(flavor).refills;
+}
 
-	kvfree_thread_lock(record);
-	has = record->cache != NULL;
-	kvfree_thread_unlock(record);
-	return has;
+/* Pages may also come back from a drain: it is the refill that counts. */
+static bool refilled(void *arg)
+{
+	return refills() > *(uint64_t *) arg;
 }
 
 static bool has_blank(void *arg)
@@ -130,26 +130,52 @@ static void empty_cache(struct kvfree_thread *record)
 	}
 }
 
-/* Until the current page is used up and the call finds no other. */
-static void run_dry(struct kvfree_thread *record)
+/*
+ * Until a call finds no page and asks for a refill, or tries to. Not always at
+ * once: a drain may bring pages back. How many refills there had been.
+ */
+static uint64_t run_dry(struct kvfree_thread *record)
 {
-	empty_cache(record);
-	queue(KVFREE_BULK_RECORDS + 1);
+	uint64_t before = refills();
+
+	proof_store(&failed, 0);
+	do {
+		empty_cache(record);
+		queue(KVFREE_BULK_RECORDS + 1);
+	} while (!proof_load(&record->refill_gate) && !proof_load(&failed) &&
+		 refills() == before);
+	return before;
 }
 
 /* ------------------------------------------------------------------ */
 /* Cases                                                              */
 
+/* No failure at all: a gate that was served once is open again. */
+static void time_and_again(void)
+{
+	struct kvfree_thread *record = proof_record(flavor);
+	unsigned int i;
+
+	for (i = 0; i < 5; i++) {
+		uint64_t before = run_dry(record);
+
+		proof_require(kvtest_wait(refilled, &before, bound_msec),
+			"refill %u did not come", i);
+	}
+	proof_say("refill: came time and again");
+}
+
 static void the_refill_timer(void)
 {
 	struct kvfree_thread *record = proof_record(flavor);
+	uint64_t before;
 
 	fail(kvfree_runtime.timer.refill, 1000000);
-	run_dry(record);
+	before = run_dry(record);
 	no_more_failures("refill");
-	proof_require(!has_pages(record), "refill: it was not needed");
-	queue(1);
-	expect(has_pages, record, "refill");
+	proof_require(refills() == before, "refill: it came without a timer");
+	run_dry(record);
+	expect(refilled, &before, "refill");
 }
 
 static void the_tick_timer(void)
@@ -219,26 +245,28 @@ static void the_blank_gate(void)
 static void the_back_off(void)
 {
 	struct kvfree_thread *record = proof_record(flavor);
+	uint64_t before;
 
 	fail(kvfree_runtime.timer.refill, 1000000);
 	kvfree_refill_hold();
 	no_more_failures("back-off");
-	run_dry(record);
-	expect(has_pages, record, "back-off");
+	before = run_dry(record);
+	expect(refilled, &before, "back-off");
 }
 
 /* The gate is taken, and the library stops before a worker hears of it. */
 static void a_stop_in_between(void)
 {
 	struct kvfree_thread *record = proof_record(flavor);
+	uint64_t before;
 
 	empty_cache(record);
 	proof_store(&record->refill_gate, 1);
 	urcu_kvfree_exit();
 	proof_init(5, MANY, 2, 0);
 	record = proof_record(flavor);
-	run_dry(record);
-	expect(has_pages, record, "refill after a restart");
+	before = run_dry(record);
+	expect(refilled, &before, "refill after a restart");
 }
 
 int main(void)
@@ -250,6 +278,7 @@ int main(void)
 		bound_msec = (unsigned int) atoi(value);
 	flavor = &urcu_memb_flavor;
 	proof_init(5, MANY, 2, 0);
+	time_and_again();
 	the_refill_timer();
 	the_tick_timer();
 	the_back_off();

@@ -93,13 +93,19 @@ static uint64_t now_nsec(void)
 	return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
 }
 
-/* Some calls, then a little sleep, so that they last as long as the stall. */
+/*
+ * Some calls, then a little sleep, so that they last as long as the stall. The
+ * first caller has a record and a page, which it fills up; the second does
+ * not, and nobody can make it one.
+ */
 static void *caller(void *arg)
 {
 	unsigned int me = *(unsigned int *) arg;
 	struct object **mine = objects[me];
 	unsigned int i;
 
+	if (me == 0)
+		proof_record(flavor);
 	proof_add(&callers_ready, 1);
 	while (!proof_load(&stalled))
 		usleep(100);
