@@ -258,11 +258,15 @@ static inline unsigned int channel_of(const void *ptr)
 }
 
 /*
+ * Inlined, like run_events(), so that a raw call's machine code has no way to a
+ * mutex, whatever @clean is at run time: tests/proofs/disasm.pl sees to it.
+ *
  * A page filled up. A clean call asks the workers for a drain itself. So does the
  * next clean call of an owner that makes some: the timer costs a raw call
  * much more. An owner that makes none arms the timer.
  */
-static void page_full(struct kvfree_thread *thread, bool clean)
+static inline __attribute__((always_inline)) void page_full(
+		struct kvfree_thread *thread, bool clean)
 {
 	struct kvfree_domain *domain = thread->domain;
 	long many = (long) kvfree_runtime.conf.kick_pages;
@@ -281,8 +285,8 @@ static void page_full(struct kvfree_thread *thread, bool clean)
 }
 
 /* What an append left to do, once the lock is released. Raw-safe if not @clean. */
-static void run_events(struct kvfree_thread *thread, unsigned int events,
-		bool clean)
+static inline __attribute__((always_inline)) void run_events(
+		struct kvfree_thread *thread, unsigned int events, bool clean)
 {
 	if (events & KVFREE_EVENT_FULL)
 		page_full(thread, clean);
