@@ -287,6 +287,7 @@ static void stats_of_kvfree(struct session *session)
 	stat_number(session, "kvfree_freed", stats.freed);
 	stat_number(session, "kvfree_pending", stats.pending);
 	stat_number(session, "kvfree_emergency", stats.emergency);
+	stat_number(session, "kvfree_owner_freed", stats.owner_freed);
 	stat_number(session, "kvfree_pages", stats.pages);
 	stat_number(session, "kvfree_cached_pages", stats.cached_pages);
 	stat_number(session, "kvfree_drains", stats.drains);

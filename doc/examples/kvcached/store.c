@@ -13,9 +13,14 @@
  *	3. hand the old one to urcu_kvfree_rcu(), which frees it once the
  *	   readers that found it earlier have left their sections.
  *
- * Step 3 is in retire(). It is the whole use of the library here: one call that
- * never blocks, never allocates and cannot fail, and is therefore made right
- * there, under the lock.
+ * Step 3 is in retire(): one call that never blocks, never allocates and cannot
+ * fail, and is therefore made right there, under the lock.
+ *
+ * Items come from urcu_kvmalloc(), in item_alloc(). It first frees an item that
+ * this thread retired earlier, if one's grace period is over, so that malloc()
+ * has a warm piece of memory to hand out; and it takes large items straight
+ * from the system, to which they return when they are freed. malloc() would do
+ * as well: the library frees both.
  *
  * Locking. Writers of one key exclude each other by the mutex of the key's
  * stripe, so that add, cas, append, incr … are atomic: look, decide, replace.
@@ -119,7 +124,7 @@ static size_t item_size(const struct item *item)
 static struct item *item_alloc(struct store *store, const char *key,
 		uint32_t key_len, uint32_t value_len)
 {
-	struct item *item = malloc(sizeof(*item) + key_len +
+	struct item *item = urcu_kvmalloc(sizeof(*item) + key_len +
 			value_space(value_len));
 
 	if (!item)
@@ -136,7 +141,7 @@ static struct item *item_alloc(struct store *store, const char *key,
 void item_drop(struct store *store, struct item *item)
 {
 	sub(&store->bytes, item_size(item));
-	free(item);
+	urcu_kvfree(item);
 }
 
 static void set_expiry(struct item *item, uint64_t expire_ms)
