@@ -8,6 +8,15 @@ rawcheck=$top_builddir/tools/rawcheck/urcu-rawcheck
 failures=0
 unset URCU_RAWCHECK_SHARED URCU_RAWCHECK_LIBRARY LD_PRELOAD
 
+if [ ! -e "$top_builddir/tools/rawcheck/.libs/urcu-rawcheck.so" ]; then
+	echo "skipped: this is a build without shared libraries"
+	exit 77
+fi
+if grep -q '__[a-z]*san_' "$top_builddir/tests/rawcheck/scenario"; then
+	echo "skipped: this is a build with a sanitizer"
+	exit 77
+fi
+
 work=$(mktemp -d "${TMPDIR:-/tmp}/rawcheck.XXXXXX") || exit 99
 trap 'rm -rf "$work"' EXIT
 trap 'exit 99' HUP INT TERM

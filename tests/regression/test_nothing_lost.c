@@ -131,7 +131,8 @@ static void objects_of_the_emergency_list_are_freed_too(void **state)
 		urcu_kvfree_rcu_flavor(rcu, kvarena_object(), head);
 	kvhold_off();
 	after = kvtest_stats(rcu);
-	assert_int_equal(after.emergency - before.emergency,
+	/* More where a drain held the lock: the outer call went there then. */
+	assert_true(after.emergency - before.emergency >=
 		kvarena_made() - 1000);
 	assert_all_went_well();
 }

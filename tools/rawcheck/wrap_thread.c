@@ -45,12 +45,11 @@ RC_EXPORT int pthread_spin_trylock(pthread_spinlock_t *lock)
 	int ret;
 
 	rc_attach();
+	/* Before, though it may fail: others meet a held lock no more often. */
+	rc_trace_here(&context.trace, __builtin_return_address(0));
 	ret = RC_REAL(pthread_spin_trylock)(lock);
-	/* After: a loop of attempts would pay for each. */
-	if (ret == 0) {
-		rc_trace_here(&context.trace, __builtin_return_address(0));
+	if (ret == 0)
 		rc_push(&context);
-	}
 	return ret;
 }
 
