@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,12 +43,12 @@ static inline const struct rcu_flavor_struct *kvtest_of(void **state)
 /* Seconds after which a program that hangs is ended, so that make check ends. */
 #define KVTEST_HANGS_AFTER	240
 
-/* Run a test table; a program that hangs is killed. */
-#define kvtest_run(tests)						\
-	(alarm(KVTEST_HANGS_AFTER),					\
-	 cmocka_run_group_tests(tests, NULL, NULL))
+/* Run a test table, or those of it that KVTEST_FILTER (* and ?) names; a
+ * program that hangs is killed. */
+#define kvtest_run(tests)	kvtest_run_setup(tests, NULL, NULL)
 #define kvtest_run_setup(tests, setup, teardown)			\
 	(alarm(KVTEST_HANGS_AFTER),					\
+	 cmocka_set_test_filter(getenv("KVTEST_FILTER")),		\
 	 cmocka_run_group_tests(tests, setup, teardown))
 
 #endif /* CMOCKA_ALL_H */

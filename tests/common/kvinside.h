@@ -8,6 +8,8 @@
  * kvinside.h - what tests do with the insides of the check build
  */
 
+#include <sys/timerfd.h>
+
 #include "kvtest.h"
 #include "runtime.h"
 #include "thread.h"
@@ -62,6 +64,34 @@ static inline unsigned int kvinside_count_records(
 	kvfree_for_each_thread(thread, domain)
 		nr++;
 	return nr;
+}
+
+static inline bool kvinside_refill_is_idle(void *unused)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+	struct itimerspec left;
+	bool idle;
+
+	(void) unused;
+	if (timerfd_gettime(rt->timer.refill, &left))
+		abort();
+	pthread_mutex_lock(&rt->workqueue.lock);
+	idle = !rt->refill.queued && !rt->refill.again && !rt->refill.running;
+	pthread_mutex_unlock(&rt->workqueue.lock);
+	return idle && !left.it_value.tv_sec && !left.it_value.tv_nsec;
+}
+
+/* No refill is under way or asked for: twice, since the timer thread may have
+ * been between the timer and the queue. */
+static inline void kvinside_wait_for_refills(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		if (!kvtest_wait(kvinside_refill_is_idle, NULL, KVTEST_LONG))
+			abort();
+		kvtest_sleep_msec(2);
+	}
 }
 
 #endif /* KVINSIDE_H */
