@@ -203,7 +203,6 @@ int urcu_kvfree_init(const struct urcu_kvfree_attr *attr)
 
 static void exit_domain(struct kvfree_domain *domain)
 {
-	bool online = kvfree_domain_enter_wait(domain, "urcu_kvfree_exit()");
 	unsigned int rounds = 0;
 
 	kvfree_thread_leave(domain);
@@ -212,12 +211,12 @@ static void exit_domain(struct kvfree_domain *domain)
 		kvfree_barrier(domain, KVFREE_DRAIN_SHRINK);
 	} while (kvfree_domain_freed(domain) + kvfree_domain_leaked(domain) !=
 		 kvfree_domain_queued(domain, true) && ++rounds < EXIT_ROUNDS);
-	kvfree_domain_leave_wait(domain, online);
 }
 
 void urcu_kvfree_exit(void)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
+	bool online[KVFREE_MAX_DOMAINS] = { false };
 	struct kvfree_domain *domain;
 
 	if (kvfree_tls.freeing) {
@@ -225,6 +224,10 @@ void urcu_kvfree_exit(void)
 		return;
 	}
 	pthread_mutex_lock(&rt->start_lock);
+	/* Before the workers are joined: one may wait for this very thread. */
+	kvfree_for_each_domain(domain)
+		online[kvfree_domain_index(domain)] =
+			kvfree_domain_enter_wait(domain, "urcu_kvfree_exit()");
 	/* A free function that we call may call back: no start below us. */
 	kvfree_tls.claiming = 1;
 	kvfree_signal_fence();
@@ -245,6 +248,9 @@ void urcu_kvfree_exit(void)
 	kvfree_area_release(&rt->area);
 	kvfree_signal_fence();
 	kvfree_tls.claiming = 0;
+	kvfree_for_each_domain(domain)
+		kvfree_domain_leave_wait(domain,
+				online[kvfree_domain_index(domain)]);
 	pthread_mutex_unlock(&rt->start_lock);
 }
 
