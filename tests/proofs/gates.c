@@ -63,23 +63,34 @@ static void no_more_failures(const char *what)
 	proof_require(proof_load(&failed) > 0, "%s: arming did not fail", what);
 }
 
+static struct object *new_object(void)
+{
+	struct object *object = malloc(sizeof(*object));
+
+	proof_require(object != NULL, "no memory");
+	return object;
+}
+
+static void queue_one(struct object *object)
+{
+	errno = 4711;
+	urcu_kvfree_rcu_flavor(flavor, object, head);
+	proof_require(errno == 4711, "errno was not kept");
+}
+
 static void queue(unsigned int nr)
 {
-	while (nr--) {
-		struct object *object = malloc(sizeof(*object));
-
-		proof_require(object != NULL, "no memory");
-		errno = 4711;
-		urcu_kvfree_rcu_flavor(flavor, object, head);
-		proof_require(errno == 4711, "errno was not kept");
-	}
+	while (nr--)
+		queue_one(new_object());
 }
 
 /* Straight to the emergency list. */
 static void queue_emergency(struct kvfree_thread *record)
 {
+	struct object *object = new_object();
+
 	kvfree_thread_lock(record);
-	queue(1);
+	queue_one(object);
 	kvfree_thread_unlock(record);
 }
 

@@ -239,6 +239,8 @@ static void *producer(void *arg)
 static struct kvfree_thread *mine;		/* the victim's record */
 static struct kvfree_bulk *stash[STASH_PAGES];	/* pages kept out of reach */
 static unsigned int nr_stash;
+static struct object *spare[4 * KVFREE_BULK_RECORDS];	/* to fill pages with */
+static unsigned int nr_spare;
 static enum path path;
 static __thread bool is_victim;
 
@@ -264,15 +266,15 @@ static void give_page(unsigned int number)
 		mine->current[number] = bulk;
 	}
 	if (bulk && bulk->nr >= KVFREE_BULK_RECORDS)
-		free(bulk->records[--bulk->nr]);
+		spare[nr_spare++] = bulk->records[--bulk->nr];
 }
 
 static void fill_page(unsigned int number)
 {
 	struct kvfree_bulk *bulk = mine->current[number];
 
-	while (bulk && bulk->nr < KVFREE_BULK_RECORDS)
-		bulk->records[bulk->nr++] = malloc(sizeof(struct object));
+	while (bulk && nr_spare && bulk->nr < KVFREE_BULK_RECORDS)
+		bulk->records[bulk->nr++] = spare[--nr_spare];
 	if (!mine->cache && nr_stash)
 		kvfree_thread_cache_push(mine, stash[--nr_stash]);
 }
@@ -372,6 +374,9 @@ static void prepare(void)
 		return;
 	}
 	mine = proof_record(flavor);
+	/* Some room stays, for what give_page() takes out. */
+	while (nr_spare < 3 * KVFREE_BULK_RECORDS)
+		spare[nr_spare++] = new_object(BY_PAGE);
 	for (i = 0; i < 4; i++) {
 		struct kvfree_bulk *bulk = kvfree_bulk_alloc(domain);
 
