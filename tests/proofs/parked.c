@@ -67,11 +67,12 @@ static void progress(const struct rcu_flavor_struct *rcu, const char *what)
 {
 	struct kvfree_thread *record = proof_record(rcu);
 	static int freed;
+	struct object *first = new_object(&freed), *second = new_object(&freed);
 
 	proof_store(&freed, 0);
-	urcu_kvfree_rcu_channel_flavor(rcu, new_object(&freed), head, channel);
+	urcu_kvfree_rcu_channel_flavor(rcu, first, head, channel);
 	kvfree_thread_lock(record);
-	urcu_kvfree_rcu_channel_flavor(rcu, new_object(&freed), head, channel);
+	urcu_kvfree_rcu_channel_flavor(rcu, second, head, channel);
 	kvfree_thread_unlock(record);
 	proof_require(kvtest_wait(is_two, &freed, bound_msec),
 		"%s: another thread's objects are not freed", what);

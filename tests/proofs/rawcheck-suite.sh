@@ -1,2 +1,79 @@
-#!/bin/sh
-exit 77
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The liburcu-kvfree authors
+#
+# The test programs, and through them the daemon of doc/examples under load, run
+# under urcu-rawcheck: not one finding. KVFREE_PROOF_LONG=1 adds those that take
+# minutes under it.
+#
+# K17: no path may take a sleeping lock under the record's.
+set -u
+
+builddir=${top_builddir:-.}
+rawcheck=$builddir/tools/rawcheck/urcu-rawcheck
+list=$builddir/tests/proofs/suite.list
+# They make a thousand processes, and park a thread thousands of times.
+slow='tests/faults/kvfaults tests/proofs/singlestep'
+unset URCU_RAWCHECK_SHARED URCU_RAWCHECK_LIBRARY LD_PRELOAD
+# The watchdogs of the proofs: everything is slower here.
+export KVFREE_PROOF_SECONDS=250
+
+# before_fork holds all records' locks over the fork(), which is what it is for;
+# the other is the double of a stopped thread in parked.c.
+suppress='-s urcu_kvfree_before_fork -s stand_with_the_lock'
+
+# One program: a line of the table, and the log if it is of interest.
+if test "${1-}" = --one; then
+	program=$2
+	log=$3/$(echo "$program" | tr / _)
+	timeout -k 5 300 "$rawcheck" --wait --log="$log" $suppress \
+		"$builddir/$program" >"$log.out" 2>&1
+	status=$?
+	findings=$(grep -c '^BUG' "$log")
+	case $status,$findings in
+	0,0)	echo "$program: no findings" ;;
+	77,0)	echo "$program: skipped" ;;
+	*)	{
+			echo "$program: FAIL: exit status $status, $findings findings"
+			head -n 40 "$log"
+			tail -n 5 "$log.out"
+		} | cut -c 1-160 ;;
+	esac
+	exit 0
+fi
+
+test -x "$rawcheck" && test -s "$list" || {
+	echo "SKIP: no urcu-rawcheck"
+	exit 77
+}
+if nm "$builddir/tests/proofs/storm" | grep -q '__[at]san_init'; then
+	echo "SKIP: built with a sanitizer, whose allocator cannot be watched"
+	exit 77
+fi
+work=$(mktemp -d "${TMPDIR:-/tmp}/rawcheck-suite.XXXXXX") || exit 99
+trap 'rm -rf "$work"' EXIT
+trap 'exit 99' HUP INT TERM
+
+for program in $(cat "$list"); do
+	case " $slow " in
+	*" $program "*)
+		test -n "${KVFREE_PROOF_LONG-}" || {
+			echo "$program: left to make torture-proofs" >&2
+			continue
+		} ;;
+	esac
+	echo "$program"
+done | xargs -P 2 -I '{}' "$0" --one '{}' "$work" | tee "$work/table"
+
+# A tool that finds nothing anywhere would do no good.
+KVFREE_PROOF_SECONDS=3 timeout -k 5 60 "$rawcheck" --log="$work/twin" \
+	"$builddir/tests/proofs/twin-alloc-stall" >/dev/null 2>&1
+grep -q 'kvfree_bulk_alloc' "$work/twin" || {
+	echo "FAIL: no finding in the twin that allocates in the raw path"
+	exit 1
+}
+test "$(grep -c 'no findings' "$work/table")" -ge 5 || {
+	echo "FAIL: hardly anything was run"
+	exit 1
+}
+! grep -q FAIL "$work/table"
