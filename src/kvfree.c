@@ -241,9 +241,9 @@ void urcu_kvfree_exit(void)
 		exit_domain(domain);
 		kvfree_thread_free_all(domain);
 		domain->requested = 0;
-		__atomic_store_n(&domain->kick_gate, 0, __ATOMIC_RELAXED);
+		kvfree_gate_open(&domain->kick_gate);
 	}
-	__atomic_store_n(&rt->tick_gate, 0, __ATOMIC_RELAXED);
+	kvfree_gate_open(&rt->tick_gate);
 	__atomic_store_n(&rt->refill_hold, 0, __ATOMIC_RELAXED);
 	kvfree_area_release(&rt->area);
 	kvfree_signal_fence();

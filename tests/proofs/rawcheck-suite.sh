@@ -63,7 +63,7 @@ for program in $(cat "$list"); do
 		} ;;
 	esac
 	echo "$program"
-done | xargs -P 2 -I '{}' "$0" --one '{}' "$work" | tee "$work/table"
+done | xargs -P 2 -I '{}' "${BASH:-bash}" "$0" --one '{}' "$work" | tee "$work/table"
 
 # A tool that finds nothing anywhere would do no good.
 KVFREE_PROOF_SECONDS=3 timeout -k 5 60 "$rawcheck" --log="$work/twin" \
