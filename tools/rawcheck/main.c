@@ -327,6 +327,7 @@ int main(int argc, char **argv)
 	rc_reporter_start(shared);
 	status = rc_wait(pid);
 	findings = rc_reporter_stop();
+	free(path);
 	if (__atomic_load_n(&shared->refused, __ATOMIC_RELAXED))
 		rc_die(RC_EXIT_FAILURE, "a process with a sanitizer was refused");
 	if (__atomic_load_n(&shared->attached, __ATOMIC_RELAXED) == 0 &&
@@ -334,6 +335,7 @@ int main(int argc, char **argv)
 			  WEXITSTATUS(status) >= RC_EXIT_CANNOT_RUN))
 		rc_die(RC_EXIT_FAILURE, "%s did not load %s: nothing was checked",
 				program[0], library);
+	free(library);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && findings)
 		return RC_EXIT_FINDINGS;
 	return rc_exit_code(status);
