@@ -23,6 +23,8 @@
 
 #include <string.h>
 
+#include <urcu/rawcheck.h>
+
 #include "reclaim.h"
 #include "runtime.h"
 #include "thread.h"
@@ -35,15 +37,21 @@ static bool resting(void)
 	return kvfree_runtime.forking;
 }
 
-/* Lock @thread at a moment when its owner holds no ripe object. */
+/*
+ * Lock @thread at a moment when its owner holds no ripe object. It stays locked
+ * over the caller's fork() and sleeping locks, which is all right as others
+ * only ever try it.
+ */
 static void lock_at_rest(struct kvfree_thread *thread)
 {
 	for (;;) {
 		kvfree_thread_lock(thread);
 		/* Acquire: pairs with kvfree_thread_freed(). */
 		if (__atomic_load_n(&thread->nr_freed, __ATOMIC_ACQUIRE) ==
-		    thread->nr_taken)
+		    thread->nr_taken) {
+			urcu_rawcheck_disown(&thread->lock);
 			return;
+		}
 		kvfree_thread_unlock(thread);
 		nanosleep(&nap, NULL);
 	}

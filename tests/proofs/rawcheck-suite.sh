@@ -18,9 +18,8 @@ unset URCU_RAWCHECK_SHARED URCU_RAWCHECK_LIBRARY LD_PRELOAD
 # The watchdogs of the proofs: everything is slower here.
 export KVFREE_PROOF_SECONDS=250
 
-# before_fork holds all records' locks over the fork(), which is what it is for;
-# the other is the double of a stopped thread in parked.c.
-suppress='-s urcu_kvfree_before_fork -s stand_with_the_lock'
+# The double of a stopped thread in parked.c.
+suppress='-s stand_with_the_lock'
 
 # One program: a line of the table, and the log if it is of interest.
 if test "${1-}" = --one; then
