@@ -47,7 +47,7 @@
 #define NR_SECTIONS	1
 #endif
 #define NR_WORKERS	2
-#define NR_PAGES	4
+#define NR_PAGES	2
 #define NR_SLOTS	2
 #define NONE		NR_PAGES
 #define OBJ(n)		(1 << (n))
@@ -112,9 +112,8 @@ inline append(channel, obj)
 {
 	if
 	:: current[channel] == NONE && cache ->
-		/* the lowest page of the cache */
-		current[channel] = (cache & 1 -> 0 : (cache & 2 -> 1 :
-				(cache & 4 -> 2 : 3)));
+		/* the lower of the two that is in the cache */
+		current[channel] = (cache & 1 -> 0 : 1);
 		cache = cache & (cache - 1);
 		assert(page[current[channel]] == 0)
 	:: else

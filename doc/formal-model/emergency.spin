@@ -7,8 +7,8 @@
  * One record with NR_PAGES pages of two objects. Its owner appends NR_APPENDS objects; a
  * signal handler interrupts the owner at any one point and queues another, the
  * owner standing still meanwhile; a thread without a record pushes to
- * the emergency list, and pushes one of its objects again if that was freed (the
- * allocator returned the same address). Whoever finds the lock held or no
+ * the emergency list, and pushes the same object again if it was freed (the
+ * allocator returned its address). Whoever finds the lock held or no
  * page pushes. A collector drains NR_DRAINS times at any moment and once in the end,
  * leaving the record alone when its lock is held. The owner may be stopped for
  * ever while it holds the lock.
@@ -46,7 +46,7 @@
 #define NR_DRAINS	1
 #endif
 
-/* Objects: 1 to 3 the owner's, 4 the handler's, 5 and 6 the pusher's. */
+/* Objects: 1 to 3 the owner's, 4 the handler's, 5 the pusher's. */
 #define HANDLERS	4
 #define PUSHERS		5
 #define NONE		0
@@ -203,7 +203,6 @@ active proctype pusher()
 	byte seen;
 
 	push(1, PUSHERS);
-	push(1, PUSHERS + 1);
 	if
 	:: collected & bit_of(PUSHERS) ->
 		collected = collected & ~bit_of(PUSHERS);
@@ -217,7 +216,7 @@ active proctype pusher()
 inline free_object(obj)
 {
 	d_step {
-		assert(obj >= 1 && obj <= PUSHERS + 1);
+		assert(obj >= 1 && obj <= PUSHERS);
 		assert(!(collected & bit_of(obj)));
 		collected = collected | bit_of(obj);
 		mem[NEXT(obj)] = POISON
@@ -233,12 +232,18 @@ inline drain()
 #endif
 		if
 		:: !record_lock ->
+			record_lock = 1;
+			locked = 1;
 			pages = full_pages | cur;
 			full_pages = 0;
 			cur = 0
 		:: else
 		fi
 	}
+	if
+	:: locked -> d_step { record_lock = 0; locked = 0 }
+	:: else
+	fi;
 	/* The emergency list. */
 #ifdef RACY_TAKE
 	list = head;
@@ -249,24 +254,23 @@ inline drain()
 	/* The grace period is here. */
 	do
 	:: pages ->
-		page = pages & (256 - pages);
-		pages = pages & ~page;
-		i = 0;
-		do
-		:: i < mem[NR(page)] ->
-			next = mem[SLOT(page, i)];
-			free_object(next);
-			i++
-		:: else -> break
-		od;
-		/* Recycle: to the cache, or away if the lock is held. */
 		atomic {
-			next = NONE;
+			page = pages & (256 - pages);
+			pages = pages & ~page;
+			do
+			:: i < mem[NR(page)] ->
+				next = mem[SLOT(page, i)];
+				free_object(next);
+				i++
+			:: else -> break
+			od;
+			/* Recycle: to the cache, or away if the lock is held. */
 			if
 			:: !record_lock -> cache = cache | page
 			:: else
 			fi;
 			page = 0;
+			next = NONE;
 			i = 0
 		}
 	:: else -> break
@@ -291,7 +295,7 @@ inline drain()
 active proctype collector()
 {
 	byte drains, pages, page, i, list, next;
-	bit last;
+	bit locked;
 
 	do
 	:: drains < NR_DRAINS ->
@@ -301,7 +305,6 @@ active proctype collector()
 	od;
 	drain();
 	assert(collected & bit_of(PUSHERS));
-	assert(collected & bit_of(PUSHERS + 1));
 	assert((collected & bit_of(HANDLERS)) || owner_stopped);
 	assert(owner_stopped ||
 		(collected & ((1 << NR_APPENDS) - 1)) == (1 << NR_APPENDS) - 1)
