@@ -66,9 +66,11 @@ static inline unsigned int kvinside_count_records(
 	return nr;
 }
 
-static inline bool kvinside_refill_is_idle(void *unused)
+/* No work is queued or runs, and no refill is asked for. */
+static inline bool kvinside_is_idle(void *unused)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
+	struct kvfree_domain *domain;
 	struct itimerspec left;
 	bool idle;
 
@@ -76,19 +78,22 @@ static inline bool kvinside_refill_is_idle(void *unused)
 	if (timerfd_gettime(rt->timer.refill, &left))
 		abort();
 	pthread_mutex_lock(&rt->workqueue.lock);
-	idle = !rt->refill.queued && !rt->refill.again && !rt->refill.running;
+	idle = !rt->workqueue.head && !rt->refill.running;
+	kvfree_for_each_domain(domain)
+		if (domain->drain.running || domain->reap.running)
+			idle = false;
 	pthread_mutex_unlock(&rt->workqueue.lock);
 	return idle && !left.it_value.tv_sec && !left.it_value.tv_nsec;
 }
 
-/* No refill is under way or asked for: twice, since the timer thread may have
- * been between the timer and the queue. */
-static inline void kvinside_wait_for_refills(void)
+/* Until what a start or a call set off is done; the drain timer may be armed.
+ * Twice, since the timer thread may be between a timer and the queue. */
+static inline void kvinside_settle(void)
 {
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		if (!kvtest_wait(kvinside_refill_is_idle, NULL, KVTEST_LONG))
+		if (!kvtest_wait(kvinside_is_idle, NULL, KVTEST_LONG))
 			abort();
 		kvtest_sleep_msec(2);
 	}

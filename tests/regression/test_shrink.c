@@ -55,6 +55,7 @@ static void shrink_count_counts_cached_and_queued_pages(void **state)
 	(void) state;
 	kvinside_record(rcu);
 	queue(10);
+	kvinside_settle();
 	count = urcu_kvfree_shrink_count();
 	assert_int_equal(count % 4096, 0);
 	assert_int_equal(count, kvtest_stats(NULL).pages * 4096);
@@ -69,8 +70,9 @@ static void shrink_drops_cached_pages_and_frees_what_is_queued(void **state)
 
 	(void) state;
 	kvinside_record(rcu);
+	kvinside_settle();
 	queue(700);
-	kvinside_wait_for_refills();
+	kvinside_settle();
 	before = kvtest_stats(NULL);
 	assert_true(before.pages > 0);
 	nr = urcu_kvfree_shrink();
@@ -90,7 +92,7 @@ static void shrink_holds_refills_off(void **state)
 
 	(void) state;
 	queue(10);
-	kvinside_wait_for_refills();
+	kvinside_settle();
 	urcu_kvfree_shrink();
 	allocated = kvtest_stats(rcu).pages_allocated;
 	/* Raw calls that miss, and time in which a refill would come. */
