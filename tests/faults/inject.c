@@ -4,7 +4,8 @@
 /*
  * inject.c - make the library's calls fail
  *
- * Works from the first constructor on: nothing here needs to be set up.
+ * Works from the first constructor on: nothing here needs to be set up. What
+ * the library calls as malloc() is inject_malloc() here, and so on.
  */
 
 #include <errno.h>
@@ -26,14 +27,10 @@ const struct inject_function inject_functions[INJECT_FNS] = {
 #undef X
 };
 
-__thread int inject_own;
 uint64_t inject_allocated;
 
 static struct inject_state *state;
 static int cleared;	/* atomic */
-
-void *__real_mmap(void *addr, size_t size, int prot, int flags, int fd,
-		off_t offset);
 
 static __attribute__((constructor(101))) void find_state(void)
 {
@@ -42,7 +39,7 @@ static __attribute__((constructor(101))) void find_state(void)
 
 	if (!fd)
 		return;
-	mem = __real_mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE,
+	mem = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE,
 		MAP_SHARED, atoi(fd), 0);
 	if (mem == MAP_FAILED)
 		abort();
@@ -65,7 +62,7 @@ static bool fails(enum inject_fn fn)
 	const struct inject_plan *plan;
 	uint32_t n;
 
-	if (inject_own || !state || __atomic_load_n(&cleared, __ATOMIC_SEQ_CST))
+	if (!state || __atomic_load_n(&cleared, __ATOMIC_SEQ_CST))
 		return false;
 	plan = &state->plan;
 	n = __atomic_add_fetch(&state->calls[fn], 1, __ATOMIC_RELAXED);
@@ -81,25 +78,23 @@ static bool fails(enum inject_fn fn)
 
 /* Functions that return an error number, -1, or NULL. */
 #define WRAP_NR(name, params, args)					\
-	int __real_##name params;					\
-	int __wrap_##name params;					\
-	int __wrap_##name params					\
+	int inject_##name params;					\
+	int inject_##name params					\
 	{								\
 		int saved = errno, error;				\
 									\
 		if (!fails(INJECT_##name))				\
-			return __real_##name args;			\
+			return name args;				\
 		error = errno;						\
 		errno = saved;						\
 		return error;						\
 	}
 
 #define WRAP_INT(type, name, params, args)				\
-	type __real_##name params;					\
-	type __wrap_##name params;					\
-	type __wrap_##name params					\
+	type inject_##name params;					\
+	type inject_##name params					\
 	{								\
-		return fails(INJECT_##name) ? -1 : __real_##name args;	\
+		return fails(INJECT_##name) ? -1 : name args;		\
 	}
 
 WRAP_INT(int, mprotect, (void *addr, size_t size, int prot),
@@ -128,22 +123,21 @@ WRAP_INT(ssize_t, read, (int fd, void *buf, size_t size), (fd, buf, size))
 WRAP_INT(ssize_t, write, (int fd, const void *buf, size_t size),
 	(fd, buf, size))
 
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...)
+int inject_open(const char *path, int flags, ...);
+int inject_open(const char *path, int flags, ...)
 {
 	/* The library creates no file: there is no mode. */
-	return fails(INJECT_open) ? -1 : __real_open(path, flags);
+	return fails(INJECT_open) ? -1 : open(path, flags);
 }
 
-void *__wrap_mmap(void *addr, size_t size, int prot, int flags, int fd,
+void *inject_mmap(void *addr, size_t size, int prot, int flags, int fd,
 		off_t offset);
-void *__wrap_mmap(void *addr, size_t size, int prot, int flags, int fd,
+void *inject_mmap(void *addr, size_t size, int prot, int flags, int fd,
 		off_t offset)
 {
 	if (fails(INJECT_mmap))
 		return MAP_FAILED;
-	return __real_mmap(addr, size, prot, flags, fd, offset);
+	return mmap(addr, size, prot, flags, fd, offset);
 }
 
 /* ------------------------------------------------------------------ */
@@ -151,39 +145,35 @@ void *__wrap_mmap(void *addr, size_t size, int prot, int flags, int fd,
 
 static void *counted(void *mem)
 {
-	if (mem && !inject_own)
+	if (mem)
 		__atomic_fetch_add(&inject_allocated, 1, __ATOMIC_RELAXED);
 	return mem;
 }
 
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size)
+void *inject_malloc(size_t size);
+void *inject_malloc(size_t size)
 {
-	return fails(INJECT_malloc) ? NULL : counted(__real_malloc(size));
+	return fails(INJECT_malloc) ? NULL : counted(malloc(size));
 }
 
-void *__real_calloc(size_t nmemb, size_t size);
-void *__wrap_calloc(size_t nmemb, size_t size);
-void *__wrap_calloc(size_t nmemb, size_t size)
+void *inject_calloc(size_t nmemb, size_t size);
+void *inject_calloc(size_t nmemb, size_t size)
 {
 	return fails(INJECT_calloc) ? NULL :
-		counted(__real_calloc(nmemb, size));
+		counted(calloc(nmemb, size));
 }
 
-void *__real_realloc(void *ptr, size_t size);
-void *__wrap_realloc(void *ptr, size_t size);
-void *__wrap_realloc(void *ptr, size_t size)
+void *inject_realloc(void *ptr, size_t size);
+void *inject_realloc(void *ptr, size_t size)
 {
 	if (fails(INJECT_realloc))
 		return NULL;
-	return ptr ? __real_realloc(ptr, size) :
-		counted(__real_realloc(ptr, size));
+	return ptr ? realloc(ptr, size) :
+		counted(realloc(ptr, size));
 }
 
-int __real_posix_memalign(void **mem, size_t alignment, size_t size);
-int __wrap_posix_memalign(void **mem, size_t alignment, size_t size);
-int __wrap_posix_memalign(void **mem, size_t alignment, size_t size)
+int inject_posix_memalign(void **mem, size_t alignment, size_t size);
+int inject_posix_memalign(void **mem, size_t alignment, size_t size)
 {
 	int saved = errno, ret;
 
@@ -192,16 +182,15 @@ int __wrap_posix_memalign(void **mem, size_t alignment, size_t size)
 		errno = saved;
 		return ret;
 	}
-	ret = __real_posix_memalign(mem, alignment, size);
+	ret = posix_memalign(mem, alignment, size);
 	if (!ret)
 		counted(*mem);
 	return ret;
 }
 
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
+void *inject_aligned_alloc(size_t alignment, size_t size);
+void *inject_aligned_alloc(size_t alignment, size_t size)
 {
 	return fails(INJECT_aligned_alloc) ? NULL :
-		counted(__real_aligned_alloc(alignment, size));
+		counted(aligned_alloc(alignment, size));
 }

@@ -7,9 +7,8 @@
 /*
  * inject.h - make the library's calls fail
  *
- * The program is linked with --wrap for each of these functions and with the static
- * library, so that the library's own calls come here and those of libc and
- * liburcu do not. Calls of the program itself are kept out by inject_own.
+ * In the library that the program is linked with, the names of these functions
+ * are changed by objcopy, so that its calls come here and nobody else's do.
  */
 
 #include <stdbool.h>
@@ -81,9 +80,6 @@ struct inject_state *inject_state(void);
 
 /* From here on nothing fails in this process and its children to be. */
 void inject_clear(void);
-
-/* Above 0: the thread makes calls of its own. */
-extern __thread int inject_own;
 
 /* Memory that the library allocated, in this process and those above it. */
 extern uint64_t inject_allocated;

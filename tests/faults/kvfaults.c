@@ -41,6 +41,7 @@ struct job {
 struct tally {
 	unsigned int places, patterns, missed, failed;
 	unsigned long long objects;
+	uint64_t calls[INJECT_FNS];	/* in runs without faults */
 };
 
 static struct job jobs[JOBS];
@@ -216,25 +217,25 @@ static void job_add(const struct scenario *scenario,
 /* All places of a scenario                                           */
 
 /* The run without faults: how often each function is called. */
-static bool count_calls(const struct scenario *scenario,
-		struct tally *tally, uint32_t *calls)
+static bool count_calls(const struct scenario *scenario, struct tally *tally)
 {
 	struct job *job = job_slot(tally);
 	struct inject_plan none = { .mode = INJECT_NEVER };
-	unsigned int failed = tally->failed;
+	unsigned int failed = tally->failed, fn;
 	int status;
 
 	job_start(job, scenario, &none, false);
 	while (waitpid(job->pid, &status, 0) < 0)
 		if (errno != EINTR)
 			abort();
-	memcpy(calls, job->state->calls, sizeof(job->state->calls));
+	for (fn = 0; fn < INJECT_FNS; fn++)
+		tally->calls[fn] = job->state->calls[fn];
 	job_end(job, status, tally);
 	return tally->failed == failed;
 }
 
 static void add_function(const struct scenario *scenario, enum inject_fn fn,
-		uint32_t calls, struct tally *tally)
+		uint64_t calls, struct tally *tally)
 {
 	static const uint32_t every[] = { 2, 3, 7 };
 	struct inject_plan plan = { .fn = fn };
@@ -259,6 +260,18 @@ static void add_function(const struct scenario *scenario, enum inject_fn fn,
 	}
 }
 
+/* Functions that no scenario calls by itself. */
+static void say_uncalled(const uint64_t *calls)
+{
+	unsigned int fn;
+
+	printf("not called in runs without faults:");
+	for (fn = 0; fn < INJECT_FNS; fn++)
+		if (!calls[fn])
+			printf(" %s", inject_functions[fn].name);
+	printf("\n");
+}
+
 static void say_tally(const char *name, const struct tally *tally)
 {
 	printf("%-14s %5u places, %4u patterns, %3u not reached, %llu objects, %u failed\n",
@@ -269,6 +282,10 @@ static void say_tally(const char *name, const struct tally *tally)
 
 static void sum(struct tally *to, const struct tally *from)
 {
+	unsigned int fn;
+
+	for (fn = 0; fn < INJECT_FNS; fn++)
+		to->calls[fn] += from->calls[fn];
 	to->places += from->places;
 	to->patterns += from->patterns;
 	to->missed += from->missed;
@@ -278,14 +295,14 @@ static void sum(struct tally *to, const struct tally *from)
 
 static void try_scenario(const struct scenario *scenario, struct tally *total)
 {
-	uint32_t calls[INJECT_FNS];
 	struct tally tally = { 0 };
 	unsigned int fn;
 
-	if (count_calls(scenario, &tally, calls))
+	if (count_calls(scenario, &tally))
 		for (fn = 0; fn < INJECT_FNS; fn++)
-			if (calls[fn])
-				add_function(scenario, fn, calls[fn], &tally);
+			if (tally.calls[fn])
+				add_function(scenario, fn, tally.calls[fn],
+						&tally);
 	while (job_wait(&tally))
 		;
 	say_tally(scenario->name, &tally);
@@ -408,6 +425,7 @@ static int try_all(const char *only)
 	if (!only)
 		try_fatal(&total);
 	say_tally("total", &total);
+	say_uncalled(total.calls);
 	return total.failed ? 1 : 0;
 }
 

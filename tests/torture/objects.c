@@ -165,31 +165,18 @@ static void slot_put(struct slot *slot)
 	__atomic_store_n(&slot->word, WORD(SLOT_FREE, 0, 0), __ATOMIC_RELEASE);
 }
 
-void *__real_calloc(size_t nmemb, size_t size);
-int __real_posix_memalign(void **mem, size_t alignment, size_t size);
-
-/* Weak: only a program that wraps them has them; see tests/faults. */
-void *__real_calloc(size_t nmemb, size_t size) __attribute__((weak));
-int __real_posix_memalign(void **mem, size_t alignment, size_t size)
-	__attribute__((weak));
-void *__real_malloc(size_t size) __attribute__((weak));
-
 static void *plain_alloc(size_t size, uint32_t how)
 {
 	void *mem = NULL;
 
 	switch (how % 4) {
 	case 0:
-		return __real_calloc ? __real_calloc(1, size) :
-			calloc(1, size);
+		return calloc(1, size);
 	case 1:
-		if (__real_posix_memalign ?
-		    __real_posix_memalign(&mem, 64 << (how / 4 % 4), size) :
-		    posix_memalign(&mem, 64 << (how / 4 % 4), size))
-			return NULL;
-		return mem;
+		return posix_memalign(&mem, 64 << (how / 4 % 4), size) ?
+			NULL : mem;
 	default:
-		return __real_malloc ? __real_malloc(size) : malloc(size);
+		return malloc(size);
 	}
 }
 

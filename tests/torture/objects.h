@@ -28,6 +28,14 @@
 
 #include "kvtest.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+# define OBJECTS_ASAN 1
+#elif defined(__has_feature)
+# if __has_feature(address_sanitizer)
+#  define OBJECTS_ASAN 1
+# endif
+#endif
+
 enum object_kind {
 	OBJECT_MALLOC,		/* malloc(), posix_memalign() and so on */
 	OBJECT_KV,		/* urcu_kvmalloc(), small or large */
@@ -128,7 +136,6 @@ void object_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 extern uint64_t objects_other_frees;
 extern uint64_t objects_kv_frees;	/* those that were OBJECT_KV */
 
-void *__real_malloc(size_t size);
 void __real_free(void *ptr);
 
 #endif /* TORTURE_OBJECTS_H */

@@ -23,14 +23,6 @@
 #include "objects.h"
 #include "tsan.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-# define TORTURE_ASAN 1
-#elif defined(__has_feature)
-# if __has_feature(address_sanitizer)
-#  define TORTURE_ASAN 1
-# endif
-#endif
-
 /* Pointers that writers replace under readers. */
 #define TORTURE_SHARED	64
 #define TORTURE_CHANNELS 3

@@ -278,7 +278,7 @@ static void fork_once(struct worker *self)
 	};
 	pid_t pid;
 
-#ifdef TORTURE_ASAN
+#ifdef OBJECTS_ASAN
 	/* The sanitizer's allocator has locks that fork() does not know:
 	 * nobody but us may be inside it. */
 	visit.parked = visit.stopped = true;
