@@ -11,50 +11,37 @@
  * lock at the moment of the fork. What was pending is the parent's
  * to free.
  *
- * With hooks, before_fork brings everything to rest in lock order
- * (runtime.h): no start, no batch, no reaping, no object in an owner's hands,
- * no record locked by anybody else. Then parent and child both have a whole
- * queue, and each frees its copy.
+ * With hooks, parent and child both have a whole queue, and each frees its
+ * copy. Everything comes to rest, in two steps:
  *
- * before_fork takes all record locks at the same time, which nothing else
- * does: it is alone in it, under start_lock, and takes no other lock after
- * them. Raw calls of other threads find the locks held and use the emergency list.
+ *  - before_fork waits for what may take long, and keeps it from beginning
+ *    again: no start, no batch, no refill, no ripe objects, and so none in an
+ *    owner's hands. It returns with start_lock held and no other: readers,
+ *    RCU callbacks and other libraries' hooks may wait for each other and call
+ *    this library until the fork itself.
+ *  - The pthread_atfork handlers hold all locks under which nobody waits,
+ *    allocates or frees, the records' last, over the fork and no longer. Raw
+ *    calls of other threads use the emergency list meanwhile.
+ *
+ * The wait for other threads' free() is in the first step, since allocators
+ * have pthread_atfork handlers of their own, in unknown order.
  */
 
 #include <string.h>
-
-#include <urcu/rawcheck.h>
 
 #include "reclaim.h"
 #include "runtime.h"
 #include "thread.h"
 
-static const struct timespec nap = { .tv_sec = 0, .tv_nsec = 50000 };
-
-/* Whether the hooks brought things to rest; written under start_lock. */
+/* Whether it is this thread, or its copy in the child, that rests between
+ * the hooks. Another thread may fork without them. */
 static bool resting(void)
 {
-	return kvfree_runtime.forking;
-}
+	struct kvfree_runtime *rt = &kvfree_runtime;
 
-/*
- * Lock @thread at a moment when its owner holds no ripe object. It stays locked
- * over the caller's fork() and sleeping locks, which is all right as others
- * only ever try it.
- */
-static void lock_at_rest(struct kvfree_thread *thread)
-{
-	for (;;) {
-		kvfree_thread_lock(thread);
-		/* Acquire: pairs with kvfree_thread_freed(). */
-		if (__atomic_load_n(&thread->nr_freed, __ATOMIC_ACQUIRE) ==
-		    thread->nr_taken) {
-			urcu_rawcheck_disown(&thread->lock);
-			return;
-		}
-		kvfree_thread_unlock(thread);
-		nanosleep(&nap, NULL);
-	}
+	/* Acquire: pairs with before_fork, for forker. */
+	return __atomic_load_n(&rt->forking, __ATOMIC_ACQUIRE) &&
+		pthread_equal(rt->forker, pthread_self());
 }
 
 /* All places for domains, used or not: a raw call may claim one meanwhile. */
@@ -78,37 +65,52 @@ static void stop_batches(struct kvfree_domain *domain)
 		kvfree_domain_leave_wait(domain, online);
 }
 
-static void lock_records(struct kvfree_domain *domain)
-{
-	struct kvfree_thread *thread;
-
-	/* Records published from here on are not in the walk of
-	 * after_fork: remember where the list began. */
-	domain->fork_threads = __atomic_load_n(&domain->threads,
-			__ATOMIC_ACQUIRE);
-	for (thread = domain->fork_threads; thread; thread = thread->next)
-		lock_at_rest(thread);
-}
-
 void urcu_kvfree_before_fork(void)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
 	struct kvfree_domain *domain;
 
 	pthread_mutex_lock(&rt->start_lock);
-	/* First the batches of all domains, with nothing else held: their free
-	 * functions may queue on any domain, allocate, and make channels. */
+	/* First the batches of all domains: their free functions may queue on
+	 * any domain, allocate, and make channels. */
 	for_each_slot(domain)
 		stop_batches(domain);
+	/* Without batches nothing gets ripe. An object in its owner's hands
+	 * would be lost to the child. */
 	for_each_slot(domain)
-		pthread_mutex_lock(&domain->reap_lock);
-	pthread_mutex_lock(&rt->channels.lock);
-	pthread_mutex_lock(&rt->area.lock);
-	/* A refill has a page in its hands, which the child would lose. */
-	kvfree_workqueue_lock_idle(&rt->workqueue, &rt->refill);
+		kvfree_take_back(domain);
+	/* So would the page that a refill has in its hands. */
+	kvfree_workqueue_hold(&rt->workqueue, &rt->refill);
+	rt->forker = pthread_self();
+	/* Release: pairs with resting(). */
+	__atomic_store_n(&rt->forking, true, __ATOMIC_RELEASE);
+}
+
+void urcu_kvfree_after_fork_parent(void)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+	struct kvfree_domain *domain;
+
+	__atomic_store_n(&rt->forking, false, __ATOMIC_RELAXED);
+	kvfree_workqueue_release(&rt->workqueue, &rt->refill);
 	for_each_slot(domain)
-		lock_records(domain);
-	rt->forking = true;
+		kvfree_batches_resume(domain);
+	pthread_mutex_unlock(&rt->start_lock);
+}
+
+/* ------------------------------------------------------------------ */
+/* The fork itself                                                    */
+
+static void lock_records(struct kvfree_domain *domain)
+{
+	struct kvfree_thread *thread;
+
+	/* Records published from here on are not in the walk of
+	 * unlock_records(): remember where the list began. */
+	domain->fork_threads = __atomic_load_n(&domain->threads,
+			__ATOMIC_ACQUIRE);
+	for (thread = domain->fork_threads; thread; thread = thread->next)
+		kvfree_thread_lock(thread);
 }
 
 static void unlock_records(struct kvfree_domain *domain)
@@ -120,22 +122,34 @@ static void unlock_records(struct kvfree_domain *domain)
 	domain->fork_threads = NULL;
 }
 
-void urcu_kvfree_after_fork_parent(void)
+/* With the hooks: nobody is inside a critical section at the fork. */
+static void atfork_prepare(void)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
 	struct kvfree_domain *domain;
 
-	rt->forking = false;
+	if (!resting())
+		return;
+	pthread_mutex_lock(&rt->channels.lock);
+	pthread_mutex_lock(&rt->area.lock);
+	pthread_mutex_lock(&rt->workqueue.lock);
+	for_each_slot(domain)
+		lock_records(domain);
+}
+
+/* In the parent, also when the fork failed, and in the child. */
+static void atfork_release(void)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+	struct kvfree_domain *domain;
+
+	if (!resting())
+		return;
 	for_each_slot(domain)
 		unlock_records(domain);
 	pthread_mutex_unlock(&rt->workqueue.lock);
 	pthread_mutex_unlock(&rt->area.lock);
 	pthread_mutex_unlock(&rt->channels.lock);
-	for_each_slot(domain) {
-		pthread_mutex_unlock(&domain->reap_lock);
-		kvfree_batches_resume(domain);
-	}
-	pthread_mutex_unlock(&rt->start_lock);
 }
 
 /* ------------------------------------------------------------------ */
@@ -201,8 +215,11 @@ static void stop_state(void)
 
 static void atfork_child(void)
 {
-	if (resting())
+	if (resting()) {
+		atfork_release();
 		return;		/* urcu_kvfree_after_fork_child() follows */
+	}
+	kvfree_runtime.forking = false;
 	stop_state();
 	reset_locks();
 	reset_queue();
@@ -210,7 +227,7 @@ static void atfork_child(void)
 
 static __attribute__((constructor)) void atfork_register(void)
 {
-	if (pthread_atfork(NULL, NULL, atfork_child))
+	if (pthread_atfork(atfork_prepare, atfork_release, atfork_child))
 		kvfree_warn("pthread_atfork failed: a child of fork() must not use the library");
 }
 
@@ -241,7 +258,6 @@ int urcu_kvfree_after_fork_child(void)
 	kvfree_for_each_domain(domain) {
 		struct kvfree_thread *thread;
 
-		domain->fork_threads = NULL;
 		kvfree_for_each_thread(thread, domain)
 			adopt_record(domain, thread);
 	}

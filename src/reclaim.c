@@ -603,9 +603,18 @@ void kvfree_reap_work(struct kvfree_work *work)
 	kvfree_reap(caa_container_of(work, struct kvfree_domain, reap), false);
 }
 
-void kvfree_barrier(struct kvfree_domain *domain, unsigned int how)
+void kvfree_take_back(struct kvfree_domain *domain)
 {
 	struct kvfree_thread *thread;
+
+	while (!kvfree_reap(domain, true))
+		wait_for_locks(domain);
+	kvfree_for_each_thread(thread, domain)
+		wait_for_owner(thread);
+}
+
+void kvfree_barrier(struct kvfree_domain *domain, unsigned int how)
+{
 	struct kvfree_batch *batch;
 	uint64_t seq;
 
@@ -623,10 +632,7 @@ void kvfree_barrier(struct kvfree_domain *domain, unsigned int how)
 	/* An older batch may still hand pages back: first it, then the ripe
 	 * lists, then what owners took off those. */
 	wait_for_older(domain, seq);
-	while (!kvfree_reap(domain, true))
-		wait_for_locks(domain);
-	kvfree_for_each_thread(thread, domain)
-		wait_for_owner(thread);
+	kvfree_take_back(domain);
 }
 
 /* ------------------------------------------------------------------ */

@@ -48,6 +48,8 @@ void kvfree_barrier(struct kvfree_domain *domain, unsigned int how);
  * whose owners stay away or fall behind. False: not all that it should, since a
  * record's lock was held or an owner keeps up. Clean context. */
 bool kvfree_reap(struct kvfree_domain *domain, bool all);
+/* Free all that is ripe, and wait until owners have freed what they took. */
+void kvfree_take_back(struct kvfree_domain *domain);
 
 /* Stop batches from beginning and wait until none exists; let them go on. */
 void kvfree_batches_stop(struct kvfree_domain *domain);

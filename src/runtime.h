@@ -43,7 +43,8 @@ struct kvfree_runtime {
 	struct kvfree_work refill;
 	struct kvfree_workqueue workqueue;
 	pthread_mutex_t start_lock;
-	bool forking;			/* under start_lock: see fork.c */
+	bool forking;			/* atomic, set under start_lock: see fork.c */
+	pthread_t forker;		/* under start_lock; set before forking */
 	bool configured;		/* under start_lock: conf was set */
 	struct kvfree_channels channels;
 	struct kvfree_debug debug;

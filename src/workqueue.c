@@ -154,32 +154,52 @@ void kvfree_workqueue_queue(struct kvfree_workqueue *wq,
 	pthread_mutex_unlock(&wq->lock);
 }
 
-void kvfree_workqueue_cancel(struct kvfree_workqueue *wq,
+/* Take @work off the list, if it is there. Caller holds the lock. */
+static bool dequeue_locked(struct kvfree_workqueue *wq,
 		struct kvfree_work *work)
 {
 	struct kvfree_work **link;
 
+	if (!work->queued)
+		return false;
+	for (link = &wq->head; *link != work; link = &(*link)->next)
+		;
+	*link = work->next;
+	if (!*link)
+		wq->tail = link;
+	work->queued = false;
+	return true;
+}
+
+void kvfree_workqueue_cancel(struct kvfree_workqueue *wq,
+		struct kvfree_work *work)
+{
 	pthread_mutex_lock(&wq->lock);
-	if (work->queued) {
-		for (link = &wq->head; *link != work; link = &(*link)->next)
-			;
-		*link = work->next;
-		if (!*link)
-			wq->tail = link;
-		work->queued = false;
-	}
+	dequeue_locked(wq, work);
 	work->again = false;
 	while (work->running)
 		pthread_cond_wait(&wq->done, &wq->lock);
 	pthread_mutex_unlock(&wq->lock);
 }
 
-void kvfree_workqueue_lock_idle(struct kvfree_workqueue *wq,
+void kvfree_workqueue_hold(struct kvfree_workqueue *wq,
 		struct kvfree_work *work)
 {
 	pthread_mutex_lock(&wq->lock);
 	while (work->running)
 		pthread_cond_wait(&wq->done, &wq->lock);
+	/* As if it were running: who queues it is told to wait for its end. */
+	work->again = dequeue_locked(wq, work);
+	work->running = 1;
+	pthread_mutex_unlock(&wq->lock);
+}
+
+void kvfree_workqueue_release(struct kvfree_workqueue *wq,
+		struct kvfree_work *work)
+{
+	pthread_mutex_lock(&wq->lock);
+	finish_locked(wq, work);
+	pthread_mutex_unlock(&wq->lock);
 }
 
 void kvfree_workqueue_reset(struct kvfree_workqueue *wq)

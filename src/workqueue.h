@@ -57,8 +57,11 @@ void kvfree_workqueue_queue(struct kvfree_workqueue *wq,
 void kvfree_workqueue_cancel(struct kvfree_workqueue *wq,
 		struct kvfree_work *work);
 
-/* Take the pool's lock at a moment when nobody runs @work. */
-void kvfree_workqueue_lock_idle(struct kvfree_workqueue *wq,
+/* Wait until nobody runs @work, which is single, and keep it from running;
+ * let it run again. */
+void kvfree_workqueue_hold(struct kvfree_workqueue *wq,
+		struct kvfree_work *work);
+void kvfree_workqueue_release(struct kvfree_workqueue *wq,
 		struct kvfree_work *work);
 
 /* In the child of a fork: empty, unlocked, no threads; not queued. */
