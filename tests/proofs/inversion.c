@@ -52,7 +52,7 @@ static bool is_locked(struct kvfree_thread *record)
 /* The holder: busy, not asleep, until the owner is through. */
 static void hook(enum kvfree_hook_place place)
 {
-	if (is_owner || place != busy_at || !proof_load(&armed) ||
+	if (is_owner || !proof_load(&armed) || place != proof_load(&busy_at) ||
 	    proof_load(&standing))
 		return;
 	if (place == KVFREE_HOOK_DRAIN_LOCKED && !is_locked(owners))
@@ -130,8 +130,10 @@ static void scene(enum kvfree_hook_place place, const char *name)
 		objects[i] = malloc(sizeof(*objects[i]));
 		proof_require(objects[i] != NULL, "no memory");
 	}
-	busy_at = place;
-	standing = owner_through = owner_ready = 0;
+	proof_store(&busy_at, place);
+	proof_store(&standing, 0);
+	proof_store(&owner_through, 0);
+	proof_store(&owner_ready, 0);
 	fifo = proof_thread(owner, NULL);
 	proof_wait_for(&owner_ready, 1);
 	proof_store(&armed, 1);

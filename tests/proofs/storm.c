@@ -47,8 +47,8 @@ struct object {
 };
 
 static const struct rcu_flavor_struct *flavor;
-static struct urcu_kvfree_channel *channel;
-static struct recycled *recycled;
+static struct urcu_kvfree_channel *channel;	/* atomic: handlers look */
+static struct recycled recycled[OBJECTS];
 static struct object *slots[SLOTS];	/* atomic; for handlers to queue */
 static struct object *published;	/* atomic; read under RCU */
 
@@ -96,7 +96,8 @@ static void queue_recycled(void)
 				false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			continue;
 		proof_add(&queued_channel, 1);
-		urcu_kvfree_rcu_channel_flavor(flavor, object, head, channel);
+		urcu_kvfree_rcu_channel_flavor(flavor, object, head,
+				proof_load(&channel));
 		return;
 	}
 }
@@ -375,10 +376,9 @@ static void storm(const char *name, unsigned int msec)
 	delivered = in_library = queued_malloc = queued_channel = 0;
 	freed_channel = 0;
 	proof_init(5, 2, 2, 0);
-	channel = urcu_kvfree_channel_create("storm", free_recycled, NULL);
+	proof_store(&channel, urcu_kvfree_channel_create("storm",
+		free_recycled, NULL));
 	proof_require(channel != NULL, "no channel");
-	recycled = calloc(OBJECTS, sizeof(*recycled));
-	proof_require(recycled != NULL, "no memory");
 	/* The last one makes threads that come and go. */
 	for (i = 0; i < NR - 1; i++)
 		threads[i] = proof_thread(work[i], NULL);
@@ -397,7 +397,6 @@ static void storm(const char *name, unsigned int msec)
 	check(name, msec);
 	proof_require(!urcu_kvfree_channel_destroy(channel), "channel");
 	urcu_kvfree_exit();
-	free(recycled);
 }
 
 int main(void)
