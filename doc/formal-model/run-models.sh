@@ -85,6 +85,12 @@ ripe	assert	BATCH_ENDS_EARLY
 ripe	assert	HANDBACK_NO_ARM
 ripe	assert	LEAVE_NO_ARM
 ripe	assert	REQUEST_LOST
+leave	pass
+leave	assert	RECENT_FIRST
+leave	assert	STATE_FIRST
+leave	assert	RELEASE_BY_STORE
+leave	assert	REAP_OWNED
+leave	assert	DRAIN_OWNED
 END
 }
 
