@@ -11,6 +11,8 @@
  * channels.lock, area.lock, workqueue.lock, thread.lock (raw).
  */
 
+#include <sched.h>
+
 #include "channel.h"
 #include "conf.h"
 #include "debug.h"
@@ -33,6 +35,8 @@ struct kvfree_runtime {
 	int state;			/* atomic */
 	bool key_made;			/* read-only after the constructor */
 	pthread_key_t key;
+	bool cpus_known;		/* read-only after the constructor */
+	cpu_set_t cpus;			/* the same: where the process may run */
 
 	/* Gates and refill. */
 	unsigned int tick_gate KVFREE_CACHE_ALIGNED; /* atomic: see timer.h */

@@ -17,6 +17,35 @@
 /* Room for a free function of the program's own, above the system's least. */
 #define STACK_BYTES	(256 * 1024)
 
+static __attribute__((constructor)) void cpus_learn(void)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+
+	/* Fails where there are more processors than the set has room for. */
+	rt->cpus_known = sched_getaffinity(0, sizeof(rt->cpus), &rt->cpus) == 0;
+}
+
+/*
+ * Create the thread where the process may run, not where its creator happens to be
+ * pinned; if that may no longer be, with the creator.
+ */
+static int create_somewhere(pthread_t *tid, pthread_attr_t *attr,
+		void *(*fn)(void *), void *arg)
+{
+	const struct kvfree_runtime *rt = &kvfree_runtime;
+	cpu_set_t mine;
+	int ret;
+
+	if (!rt->cpus_known || pthread_attr_setaffinity_np(attr,
+			sizeof(rt->cpus), &rt->cpus))
+		return pthread_create(tid, attr, fn, arg);
+	ret = pthread_create(tid, attr, fn, arg);
+	if (ret != EINVAL || sched_getaffinity(0, sizeof(mine), &mine) ||
+	    pthread_attr_setaffinity_np(attr, sizeof(mine), &mine))
+		return ret;
+	return pthread_create(tid, attr, fn, arg);
+}
+
 int kvfree_thread_create(pthread_t *tid, void *(*fn)(void *), void *arg,
 		const char *name)
 {
@@ -37,7 +66,7 @@ int kvfree_thread_create(pthread_t *tid, void *(*fn)(void *), void *arg,
 	pthread_attr_setschedparam(&attr, &normal);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &saved);
-	ret = pthread_create(tid, &attr, fn, arg);
+	ret = create_somewhere(tid, &attr, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 	pthread_attr_destroy(&attr);
 	if (!ret)

@@ -69,8 +69,8 @@ void kvfree_workqueue_reset(struct kvfree_workqueue *wq);
 void kvfree_work_reset(struct kvfree_work *work);
 
 /*
- * Create a thread of the library: all signals blocked, SCHED_OTHER whatever
- * the creator is, a small stack, named @name. 0, or an error number.
+ * Create a thread of the library: all signals blocked, SCHED_OTHER and not
+ * pinned whatever the creator is, a small stack, named @name. 0, or an error number.
  */
 int kvfree_thread_create(pthread_t *tid, void *(*fn)(void *), void *arg,
 		const char *name);
