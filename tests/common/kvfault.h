@@ -23,4 +23,7 @@ unsigned long kvfault_memory_called(void);
  * negative number: never. */
 void kvfault_threads_after(int nr);
 
+/* mmap() fails with ENOMEM, or works again (WRAP_MMAP). */
+void kvfault_mmap(bool fails);
+
 #endif /* KVFAULT_H */

@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * test_kv_memory.c - urcu_kvmalloc() and its kin
+ *
+ * The check build's range of large memory is 64 MiB, so that it can be
+ * exhausted.
+ */
+
+#include <sys/mman.h>
+
+#include "cmocka-all.h"
+#include "kvchild.h"
+#include "kvfault.h"
+#include "kvinside.h"
+
+#define KIB	((size_t) 1 << 10)
+#define MIB	((size_t) 1 << 20)
+#define LARGE	(256 * KIB)
+
+/* What the compiler must not reason about: it knows that these cannot work. */
+static volatile size_t too_much = SIZE_MAX / 2;
+static volatile size_t half_of_all = SIZE_MAX / 2 + 1;
+
+/* The sanitizers' allocators abort on such requests unless told not to. */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+static int begin(void **state)
+{
+	(void) state;
+	kvtest_start(2, 2);
+	return 0;
+}
+
+static uint64_t large_bytes(void)
+{
+	return kvtest_stats(NULL).large_bytes;
+}
+
+static bool is_large(const void *ptr)
+{
+	return kvfree_area_has(&kvfree_runtime.area, ptr);
+}
+
+static void fill(void *ptr, size_t size, unsigned char seed)
+{
+	unsigned char *bytes = ptr;
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		bytes[i] = (unsigned char) (seed + i * 7);
+}
+
+static bool is_filled(const void *ptr, size_t size, unsigned char seed)
+{
+	const unsigned char *bytes = ptr;
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		if (bytes[i] != (unsigned char) (seed + i * 7))
+			return false;
+	return true;
+}
+
+static bool is_zero(const void *ptr, size_t size)
+{
+	const char *bytes = ptr;
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+static void small_comes_from_malloc_and_large_from_the_range(void **state)
+{
+	void *small = urcu_kvmalloc(128 * KIB - 1);
+	void *large = urcu_kvmalloc(128 * KIB);
+
+	(void) state;
+	assert_non_null(small);
+	assert_non_null(large);
+	assert_false(is_large(small));
+	assert_true(is_large(large));
+	assert_int_equal((uintptr_t) large % 4096, 0);
+	assert_int_equal(large_bytes(), 128 * KIB);
+	fill(small, 128 * KIB - 1, 1);
+	fill(large, 128 * KIB, 2);
+	free(small);
+	urcu_kvfree(large);
+	assert_int_equal(large_bytes(), 0);
+}
+
+static void large_sizes_are_rounded_up_to_pages(void **state)
+{
+	void *ptr = urcu_kvmalloc(LARGE + 1);
+
+	(void) state;
+	assert_int_equal(large_bytes(), LARGE + 4096);
+	fill(ptr, LARGE + 1, 1);
+	urcu_kvfree(ptr);
+}
+
+static void zalloc_and_calloc_return_zeroed_memory(void **state)
+{
+	static const size_t sizes[] = { 1, 100, 4096, LARGE, LARGE + 5000 };
+	unsigned int i, round;
+
+	(void) state;
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		/* The second round gets what the first made dirty. */
+		for (round = 0; round < 2; round++) {
+			char *one = urcu_kvzalloc(sizes[i]);
+			char *two = urcu_kvcalloc(sizes[i], 2);
+
+			assert_true(is_zero(one, sizes[i]));
+			assert_true(is_zero(two, 2 * sizes[i]));
+			fill(one, sizes[i], 3);
+			fill(two, 2 * sizes[i], 4);
+			urcu_kvfree(one);
+			urcu_kvfree(two);
+		}
+	}
+}
+
+static void calloc_that_overflows_is_enomem(void **state)
+{
+	(void) state;
+	errno = 0;
+	assert_null(urcu_kvcalloc(half_of_all, 2));
+	assert_int_equal(errno, ENOMEM);
+	errno = 0;
+	assert_null(urcu_kvcalloc(3, half_of_all));
+	assert_int_equal(errno, ENOMEM);
+}
+
+static void what_nobody_has_is_enomem(void **state)
+{
+	(void) state;
+	errno = 0;
+	assert_null(urcu_kvmalloc(too_much));
+	assert_int_equal(errno, ENOMEM);
+	errno = 0;
+	assert_null(urcu_kvzalloc(too_much));
+	assert_int_equal(errno, ENOMEM);
+	errno = 0;
+	assert_null(urcu_kvcalloc(too_much, 1));
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(large_bytes(), 0);
+}
+
+static void size_0_is_a_pointer_that_can_be_freed(void **state)
+{
+	(void) state;
+	urcu_kvfree(urcu_kvmalloc(0));
+	urcu_kvfree(urcu_kvzalloc(0));
+	urcu_kvfree(urcu_kvcalloc(0, 10));
+	urcu_kvfree(urcu_kvcalloc(10, 0));
+	urcu_kvfree(NULL);
+}
+
+static void pointers_of_the_malloc_family_may_be_freed(void **state)
+{
+	void *aligned = NULL;
+
+	(void) state;
+	urcu_kvfree(malloc(10));
+	urcu_kvfree(calloc(3, 300000));
+	urcu_kvfree(strdup("text"));
+	assert_int_equal(posix_memalign(&aligned, 4096, LARGE), 0);
+	urcu_kvfree(aligned);
+	urcu_kvfree(aligned_alloc(64, 128));
+}
+
+/* ------------------------------------------------------------------ */
+/* The range                                                          */
+
+static void when_the_range_is_full_large_comes_from_malloc(void **state)
+{
+	void *ptr[64], *more;
+	unsigned int nr = 0, i;
+
+	(void) state;
+	do {
+		ptr[nr] = urcu_kvmalloc(MIB);
+		assert_non_null(ptr[nr]);
+		fill(ptr[nr], 64, (unsigned char) nr);
+	} while (is_large(ptr[nr]) && ++nr < 64);
+	assert_int_equal(nr, 64);
+	assert_int_equal(large_bytes(), 64 * MIB);
+	more = urcu_kvmalloc(MIB);
+	assert_non_null(more);
+	assert_false(is_large(more));
+	fill(more, MIB, 9);
+	urcu_kvfree(more);
+	/* With a hole, the range serves again. */
+	urcu_kvfree(ptr[30]);
+	ptr[30] = urcu_kvmalloc(MIB);
+	assert_true(is_large(ptr[30]));
+	fill(ptr[30], 64, 30);
+	for (i = 0; i < nr; i++) {
+		assert_true(is_filled(ptr[i], 64, (unsigned char) i));
+		urcu_kvfree(ptr[i]);
+	}
+	assert_int_equal(large_bytes(), 0);
+	/* Free neighbours join: all of it can be had in one piece. */
+	more = urcu_kvmalloc(64 * MIB);
+	assert_true(is_large(more));
+	urcu_kvfree(more);
+}
+
+static unsigned int resident_pages(void *ptr, size_t bytes)
+{
+	unsigned char *there = malloc(bytes / 4096);
+	unsigned int nr = 0;
+	size_t i;
+
+	assert_int_equal(mincore(ptr, bytes, there), 0);
+	for (i = 0; i < bytes / 4096; i++)
+		nr += there[i] & 1;
+	free(there);
+	return nr;
+}
+
+static void large_memory_goes_back_to_the_system_at_once(void **state)
+{
+	char *ptr = urcu_kvmalloc(16 * MIB);
+
+	(void) state;
+	assert_true(is_large(ptr));
+	memset(ptr, 1, 16 * MIB);
+	assert_int_equal(resident_pages(ptr, 16 * MIB), 16 * MIB / 4096);
+	urcu_kvfree(ptr);
+	assert_int_equal(resident_pages(ptr, 16 * MIB), 0);
+}
+
+static int use_after_free(void)
+{
+	volatile char *ptr;
+
+	kvtest_start(2, 2);
+	ptr = urcu_kvmalloc(LARGE);
+	if (!is_large((void *) ptr))
+		return KVCHILD_OK;
+	*ptr = 1;
+	urcu_kvfree((void *) ptr);
+	*ptr = 2;
+	return KVCHILD_OK;
+}
+
+static void use_after_free_of_large_memory_crashes(void **state)
+{
+	char err[4096];
+
+	(void) state;
+	assert_int_not_equal(kvchild_run("use_after_free", err, sizeof(err)),
+		KVCHILD_OK);
+}
+
+/* In a process of its own: the range is asked for once. */
+static int without_a_range(void)
+{
+	void *ptr;
+
+	kvtest_start(2, 2);
+	kvfault_mmap(true);
+	ptr = urcu_kvmalloc(LARGE);
+	kvfault_mmap(false);
+	if (!ptr || is_large(ptr))
+		return 1;
+	fill(ptr, LARGE, 1);
+	ptr = urcu_kvrealloc(ptr, 2 * LARGE);
+	if (!ptr || !is_filled(ptr, LARGE, 1))
+		return 2;
+	urcu_kvfree_rcu_mightsleep_flavor(&urcu_mb_flavor, ptr);
+	ptr = urcu_kvzalloc(LARGE);
+	if (!ptr || !is_zero(ptr, LARGE))
+		return 3;
+	urcu_kvfree(ptr);
+	urcu_kvfree_exit();
+	return large_bytes() ? 4 : KVCHILD_OK;
+}
+
+static void without_a_range_large_comes_from_malloc(void **state)
+{
+	char err[4096];
+
+	(void) state;
+	assert_int_equal(kvchild_run("without_a_range", err, sizeof(err)),
+		KVCHILD_OK);
+}
+
+/* ------------------------------------------------------------------ */
+/* realloc                                                            */
+
+static void realloc_keeps_the_contents_across_kinds(void **state)
+{
+	static const size_t steps[] = { 100, LARGE, 2 * LARGE, 3 * MIB, MIB,
+		LARGE, 5000, 10, LARGE + 1, 1 };
+	size_t size = 50, i;
+	char *ptr = malloc(size);
+
+	(void) state;
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		size_t kept = steps[i] < size ? steps[i] : size;
+
+		fill(ptr, size, (unsigned char) i);
+		ptr = urcu_kvrealloc(ptr, steps[i]);
+		assert_non_null(ptr);
+		assert_true(is_filled(ptr, kept, (unsigned char) i));
+		size = steps[i];
+	}
+	urcu_kvfree(ptr);
+	assert_int_equal(large_bytes(), 0);
+}
+
+static void realloc_of_null_allocates(void **state)
+{
+	void *small = urcu_kvrealloc(NULL, 10);
+	void *large = urcu_kvrealloc(NULL, LARGE);
+
+	(void) state;
+	assert_non_null(small);
+	assert_true(is_large(large));
+	urcu_kvfree(small);
+	urcu_kvfree(large);
+}
+
+static void realloc_to_0_is_a_pointer_that_can_be_freed(void **state)
+{
+	void *ptr = urcu_kvrealloc(urcu_kvmalloc(10), 0);
+
+	(void) state;
+	assert_non_null(ptr);
+	urcu_kvfree(ptr);
+	ptr = urcu_kvrealloc(urcu_kvmalloc(LARGE), 0);
+	assert_non_null(ptr);
+	assert_false(is_large(ptr));
+	urcu_kvfree(ptr);
+	assert_int_equal(large_bytes(), 0);
+}
+
+static void realloc_that_fails_leaves_the_memory_alone(void **state)
+{
+	char *small = urcu_kvmalloc(100), *large = urcu_kvmalloc(LARGE);
+
+	(void) state;
+	fill(small, 100, 1);
+	fill(large, LARGE, 2);
+	errno = 0;
+	assert_null(urcu_kvrealloc(small, too_much));
+	assert_int_equal(errno, ENOMEM);
+	errno = 0;
+	assert_null(urcu_kvrealloc(large, too_much));
+	assert_int_equal(errno, ENOMEM);
+	assert_true(is_filled(small, 100, 1));
+	assert_true(is_filled(large, LARGE, 2));
+	urcu_kvfree(small);
+	urcu_kvfree(large);
+}
+
+/* ------------------------------------------------------------------ */
+/* Deferred                                                           */
+
+struct big {
+	struct rcu_head head;
+	char bytes[LARGE];
+};
+
+static void large_memory_can_be_deferred_by_every_call(void **state)
+{
+	const struct rcu_flavor_struct *rcu = kvtest_of(state);
+	struct big *head = urcu_kvmalloc(sizeof(*head));
+	struct big *emergency = urcu_kvmalloc(sizeof(*emergency));
+	struct kvfree_thread *thread = kvinside_record(rcu);
+	void *sleeping = urcu_kvmalloc(LARGE), *trying = urcu_kvmalloc(LARGE);
+	struct kvtest_reader reader;
+
+	kvtest_reader_enter(&reader, rcu);
+	urcu_kvfree_rcu_flavor(rcu, head, head);
+	kvfree_thread_lock(thread);
+	urcu_kvfree_rcu_flavor(rcu, emergency, head);
+	kvfree_thread_unlock(thread);
+	urcu_kvfree_rcu_mightsleep_flavor(rcu, sleeping);
+	if (!urcu_kvfree_rcu_try_flavor(rcu, trying))
+		urcu_kvfree_rcu_flavor(rcu, trying);
+	/* A reader may look at all four. */
+	memset(head->bytes, 1, sizeof(head->bytes));
+	memset(emergency->bytes, 1, sizeof(emergency->bytes));
+	memset(sleeping, 1, LARGE);
+	memset(trying, 1, LARGE);
+	kvtest_reader_leave(&reader);
+	assert_int_equal(urcu_kvfree_rcu_barrier_flavor(rcu), 0);
+	assert_int_equal(large_bytes(), 0);
+}
+
+static void *allocate_and_check(void *arg)
+{
+	uintptr_t seed = (uintptr_t) arg, bad = 0;
+	unsigned int i;
+
+	for (i = 0; i < 150; i++) {
+		size_t size = LARGE + (seed * 7919 + i * 104729) % (300 * KIB);
+		char *ptr = urcu_kvmalloc(size);
+
+		if (!ptr)
+			return (void *) 1;
+		fill(ptr, 5000, (unsigned char) seed);
+		fill(ptr + size - 500, 500, (unsigned char) seed);
+		if (i % 3 == 0)
+			ptr = urcu_kvrealloc(ptr, size + 9000);
+		bad += !is_filled(ptr, 5000, (unsigned char) seed);
+		bad += !is_filled(ptr + size - 500, 500, (unsigned char) seed);
+		if (i % 2)
+			urcu_kvfree(ptr);
+		else
+			urcu_kvfree_rcu_mightsleep_flavor(&urcu_mb_flavor,
+					ptr);
+	}
+	return (void *) bad;
+}
+
+static void threads_may_allocate_and_free_at_once(void **state)
+{
+	pthread_t tid[4];
+	uintptr_t i;
+
+	(void) state;
+	for (i = 0; i < 4; i++)
+		tid[i] = kvtest_thread(allocate_and_check, (void *) (i + 1));
+	for (i = 0; i < 4; i++)
+		assert_ptr_equal(kvtest_join(tid[i]), NULL);
+	urcu_kvfree_rcu_barrier_flavor(&urcu_mb_flavor);
+	assert_int_equal(large_bytes(), 0);
+}
+
+static void the_threshold_is_a_setting(void **state)
+{
+	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+	void *small, *large;
+
+	(void) state;
+	urcu_kvfree_exit();
+	assert_int_equal(urcu_kvfree_attr_set_large_threshold(attr, 8192), 0);
+	assert_int_equal(urcu_kvfree_init(attr), 0);
+	urcu_kvfree_attr_destroy(attr);
+	small = urcu_kvmalloc(8191);
+	large = urcu_kvmalloc(8192);
+	assert_false(is_large(small));
+	assert_true(is_large(large));
+	urcu_kvfree(small);
+	urcu_kvfree(large);
+	urcu_kvfree_exit();
+	kvtest_start(2, 2);
+}
+
+/* Memory that is in use over an exit stays as it is. */
+static void exit_leaves_large_memory_in_use_alone(void **state)
+{
+	char *ptr = urcu_kvmalloc(LARGE);
+
+	(void) state;
+	fill(ptr, LARGE, 5);
+	urcu_kvfree_exit();
+	assert_true(is_filled(ptr, LARGE, 5));
+	kvtest_start(2, 2);
+	urcu_kvfree_rcu_mightsleep_flavor(&urcu_mb_flavor, ptr);
+	urcu_kvfree_exit();
+	assert_int_equal(large_bytes(), 0);
+	assert_int_equal(kvfree_runtime.area.base, KVFREE_AREA_NONE);
+}
+
+static const struct kvchild_scenario scenarios[] = {
+	{ "use_after_free", use_after_free },
+	{ "without_a_range", without_a_range },
+	{ NULL, NULL },
+};
+
+#define test(f)	cmocka_unit_test_setup(f, begin)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		test(small_comes_from_malloc_and_large_from_the_range),
+		test(large_sizes_are_rounded_up_to_pages),
+		test(zalloc_and_calloc_return_zeroed_memory),
+		test(calloc_that_overflows_is_enomem),
+		test(what_nobody_has_is_enomem),
+		test(size_0_is_a_pointer_that_can_be_freed),
+		test(pointers_of_the_malloc_family_may_be_freed),
+		test(when_the_range_is_full_large_comes_from_malloc),
+		test(large_memory_goes_back_to_the_system_at_once),
+		test(use_after_free_of_large_memory_crashes),
+		test(without_a_range_large_comes_from_malloc),
+		test(realloc_keeps_the_contents_across_kinds),
+		test(realloc_of_null_allocates),
+		test(realloc_to_0_is_a_pointer_that_can_be_freed),
+		test(realloc_that_fails_leaves_the_memory_alone),
+		kvtest_flavors_test_setup_teardown(
+			large_memory_can_be_deferred_by_every_call, begin,
+			NULL),
+		test(threads_may_allocate_and_free_at_once),
+		test(the_threshold_is_a_setting),
+		test(exit_leaves_large_memory_in_use_alone),
+	};
+	int ret = kvchild_main(argc, argv, scenarios);
+
+	return ret >= 0 ? ret : kvtest_run(tests);
+}
