@@ -15,7 +15,7 @@
 static void vsay(const char *fmt, va_list args)
 {
 	char line[512];
-	int n, used;
+	int n, used, i;
 
 	used = snprintf(line, sizeof(line), "liburcu-kvfree: ");
 	n = vsnprintf(line + used, sizeof(line) - used - 1, fmt, args);
@@ -24,6 +24,10 @@ static void vsay(const char *fmt, va_list args)
 	used += n;
 	if (used > (int) sizeof(line) - 2)
 		used = sizeof(line) - 2;
+	/* What the environment says is repeated: keep it to one line. */
+	for (i = 0; i < used; i++)
+		if ((unsigned char) line[i] < ' ' || line[i] == 0x7f)
+			line[i] = '?';
 	line[used++] = '\n';
 	/* One write, so that lines of several threads do not mix. */
 	while (write(STDERR_FILENO, line, used) < 0 && errno == EINTR)
