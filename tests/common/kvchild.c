@@ -15,6 +15,23 @@
 
 #include "kvchild.h"
 
+/*
+ * What programs with scenarios want of a sanitizer: an allocation that cannot be
+ * is NULL and no abort, and the end of a process does not sleep for a second.
+ */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void)
+{
+	return "allocator_may_return_null=1:atexit_sleep_ms=0";
+}
+
 /* Seconds after which a scenario that hangs is ended. */
 #define HANGS_AFTER	120
 

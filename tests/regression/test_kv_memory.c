@@ -23,20 +23,6 @@
 static volatile size_t too_much = SIZE_MAX / 2;
 static volatile size_t half_of_all = SIZE_MAX / 2 + 1;
 
-/* The sanitizers' allocators abort on such requests unless told not to. */
-const char *__asan_default_options(void);
-const char *__tsan_default_options(void);
-
-const char *__asan_default_options(void)
-{
-	return "allocator_may_return_null=1";
-}
-
-const char *__tsan_default_options(void)
-{
-	return "allocator_may_return_null=1";
-}
-
 static int begin(void **state)
 {
 	(void) state;

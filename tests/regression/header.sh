@@ -1,0 +1,157 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The liburcu-kvfree authors
+#
+# header.sh - what the public header accepts and what it refuses
+#
+# Each good use compiles without a warning in C11 and C++11, with the compiler of the build
+# and with every other one that is here; each misuse does not compile.
+
+set -u
+dir=${TMPDIR:-/tmp}/header-$$
+mkdir "$dir" || exit 1
+trap 'rm -rf "$dir"' EXIT
+failed=0
+
+flags="-Wall -Wextra -Werror -fsyntax-only -I$top_srcdir/include"
+compilers=""
+for cc in "$CC -std=gnu11" "gcc -std=c11" "clang -std=c11" \
+		"g++ -std=c++11" "clang++ -std=c++11"; do
+	if command -v ${cc%% *} >/dev/null 2>&1; then
+		compilers="$compilers${compilers:+:}$cc"
+	fi
+done
+
+# compile NAME COMPILER: the text on stdin has been written to $dir/NAME
+compile()
+{
+	case $2 in
+	*c++*)	lang=c++ ;;
+	*)	lang=c ;;
+	esac
+	# shellcheck disable=SC2086 # words on purpose
+	$2 $flags -x $lang "$dir/$1" >"$dir/log" 2>&1
+}
+
+# good NAME, bad NAME: what is on stdin does, does not compile anywhere.
+good()
+{
+	cat >"$dir/$1"
+	IFS=:
+	for cc in $compilers; do
+		unset IFS
+		compile "$1" "$cc" && continue
+		echo "FAIL: $1 does not compile with $cc"
+		cat "$dir/log"
+		failed=1
+	done
+	unset IFS
+}
+
+bad()
+{
+	cat >"$dir/$1"
+	IFS=:
+	for cc in $compilers; do
+		unset IFS
+		if compile "$1" "$cc"; then
+			echo "FAIL: $1 compiles with $cc"
+			failed=1
+		fi
+	done
+	unset IFS
+}
+
+for flavor in '#include <urcu.h>' '#include <urcu-qsbr.h>' \
+		'#include <urcu-bp.h>' \
+		'#define URCU_API_MAP
+#include <urcu/urcu-memb.h>' \
+		'#define URCU_API_MAP
+#include <urcu/urcu-mb.h>'; do
+	good "every-call-$(echo "$flavor" | tr -cd 'a-z' | cut -c1-40)" <<EOT
+$flavor
+#include <urcu/kvfree.h>
+
+struct node { int value; struct { struct rcu_head head; } in[2]; };
+
+static void free_bulk(size_t nr, void **ptrs, void *priv)
+{
+	(void) nr;
+	(void) ptrs;
+	(void) priv;
+}
+
+int main(void)
+{
+	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+	struct urcu_kvfree_channel *channel =
+		urcu_kvfree_channel_create("x", free_bulk, NULL);
+	struct node *node = (struct node *) urcu_kvmalloc(sizeof(*node));
+	struct urcu_kvfree_stats stats;
+
+	urcu_kvfree_attr_set_debug(attr, URCU_KVFREE_DEBUG_ON);
+	urcu_kvfree_init(attr);
+	urcu_kvfree_register_thread();
+	urcu_kvfree_rcu(node, in[1].head);
+	urcu_kvfree_rcu(node);
+	urcu_kvfree_rcu_mightsleep(node);
+	urcu_kvfree_rcu_channel(node, in[0].head, channel);
+	if (!urcu_kvfree_rcu_try(node))
+		urcu_kvfree_rcu_reclaim(1);
+	urcu_kvfree_rcu_barrier();
+	urcu_kvfree_get_stats(&stats, sizeof(stats));
+	urcu_kvfree_unregister_thread();
+	return urcu_kvfree_channel_destroy(channel);
+}
+EOT
+done
+
+good without-the-map <<EOT
+#include <urcu/kvfree.h>
+#include <urcu/call-rcu.h>
+
+struct node { struct rcu_head head; };
+
+void put(struct node *node);
+void put(struct node *node)
+{
+	urcu_kvfree_rcu_flavor(&urcu_qsbr_flavor, node, head);
+	urcu_kvfree_rcu_flavor(&urcu_bp_flavor, node);
+}
+EOT
+
+# A use of @1, @2 bytes from the start, as the field of the macro.
+use()
+{
+	cat <<EOT
+#include <urcu.h>
+#include <urcu/kvfree.h>
+
+struct node { char front[$2]; $1 head; };
+
+void put(struct node *node, struct urcu_kvfree_channel *channel);
+void put(struct node *node, struct urcu_kvfree_channel *channel)
+{
+	(void) channel;
+	$3;
+}
+EOT
+}
+
+rcu='urcu_kvfree_rcu(node, head)'
+channel='urcu_kvfree_rcu_channel(node, head, channel)'
+use 'struct rcu_head' 4088 "$rcu" | good offset-4088
+use 'struct rcu_head' 4096 "$rcu" | bad offset-4096
+use 'struct rcu_head' 100000 "$rcu" | bad offset-100000
+use 'struct rcu_head' 4088 "$channel" | good channel-offset-4088
+use 'struct rcu_head' 4096 "$channel" | bad channel-offset-4096
+use 'struct list_head { void *a, *b; }' 8 "$rcu" | bad wrong-type
+use 'struct rcu_head *' 8 "$rcu" | bad pointer-to-a-head
+use 'struct list_head { void *a, *b; }' 8 "$channel" | bad channel-wrong-type
+use 'struct rcu_head' 8 'urcu_kvfree_rcu(node, tail)' | bad no-such-field
+use 'struct rcu_head' 8 'urcu_kvfree_rcu()' | bad no-argument
+use 'struct rcu_head' 8 'urcu_kvfree_rcu(node, head, head)' | bad three
+use 'struct rcu_head' 8 'urcu_kvfree_rcu((void *) node, head)' | bad void-pointer
+
+echo "header.sh: with $compilers"
+exit $failed

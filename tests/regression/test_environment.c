@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * test_environment.c - a bad value: one line on stderr, and the default
+ *
+ * Each case in a process of its own, since a line is written once per process.
+ */
+
+#include <stdio.h>
+
+#include "cmocka-all.h"
+#include "kvchild.h"
+#include "kvinside.h"
+
+static const char *const names[] = {
+	"URCU_KVFREE_MIN_CACHED_PAGES",
+	"URCU_KVFREE_REFILL_BACKOFF_MSEC",
+	"URCU_KVFREE_DRAIN_MSEC",
+	"URCU_KVFREE_KICK_PAGES",
+	"URCU_KVFREE_WORKERS",
+	"URCU_KVFREE_LARGE_THRESHOLD",
+	"URCU_KVFREE_DEBUG",
+};
+
+#define NAMES	(sizeof(names) / sizeof(names[0]))
+
+static int clear(void **state)
+{
+	unsigned int i;
+
+	(void) state;
+	for (i = 0; i < NAMES; i++)
+		unsetenv(names[i]);
+	return 0;
+}
+
+static bool has_defaults(void)
+{
+	const struct kvfree_conf *conf = &kvfree_runtime.conf;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return conf->min_cached_pages == 5 &&
+		conf->refill_backoff_msec == 5000 &&
+		conf->drain_msec == 100 && conf->kick_pages == 8 &&
+		conf->workers == (unsigned int) (cpus < 4 ? cpus : 4) &&
+		conf->large_threshold == 131072 && conf->debug == 0;
+}
+
+static int starts_with_defaults(void)
+{
+	if (urcu_kvfree_init(NULL))
+		return 1;
+	return has_defaults() ? KVCHILD_OK : 2;
+}
+
+static int starts_three_times(void)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		if (urcu_kvfree_init(NULL))
+			return 1;
+		urcu_kvfree_exit();
+	}
+	return KVCHILD_OK;
+}
+
+static int starts_lazily(void)
+{
+	urcu_kvfree_rcu_mightsleep_flavor(&urcu_memb_flavor, malloc(10));
+	urcu_kvfree_rcu_barrier_flavor(&urcu_memb_flavor);
+	return has_defaults() ? KVCHILD_OK : 2;
+}
+
+/* All good values at once; the attribute says otherwise. */
+static int good_values_win(void)
+{
+	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+	const struct kvfree_conf *conf = &kvfree_runtime.conf;
+
+	urcu_kvfree_attr_set_kick_pages(attr, 99);
+	urcu_kvfree_attr_set_drain_msec(attr, 99);
+	if (urcu_kvfree_init(attr))
+		return 1;
+	urcu_kvfree_attr_destroy(attr);
+	if (conf->min_cached_pages != 0 || conf->refill_backoff_msec != 100000)
+		return 2;
+	if (conf->drain_msec != 60000 || conf->kick_pages != 65536)
+		return 3;
+	if (conf->workers != 3 || conf->large_threshold != 4096)
+		return 4;
+	if (kvtest_count_threads("kvfree-worker") != 3)
+		return 5;
+	return conf->debug == 1 ? KVCHILD_OK : 6;
+}
+
+static const struct kvchild_scenario scenarios[] = {
+	{ "starts_with_defaults", starts_with_defaults },
+	{ "starts_three_times", starts_three_times },
+	{ "starts_lazily", starts_lazily },
+	{ "good_values_win", good_values_win },
+	{ NULL, NULL },
+};
+
+/* Runs @scenario: its end, and how many lines the library wrote. */
+static void assert_lines(const char *scenario, unsigned int lines,
+		const char *named)
+{
+	char err[8192], *at;
+	unsigned int all;
+
+	assert_int_equal(kvchild_run(scenario, err, sizeof(err)), KVCHILD_OK);
+	if (kvchild_count_lines(err) != lines)
+		print_error("%s", err);
+	assert_int_equal(kvchild_count_lines(err), lines);
+	/* And none that is not the library's. */
+	for (at = err, all = 0; (at = strchr(at, '\n')); at++)
+		all++;
+	assert_int_equal(all, lines);
+	if (named)
+		assert_non_null(strstr(err, named));
+}
+
+static void each_bad_value_is_one_line_and_the_default(void **state)
+{
+	unsigned int i;
+
+	(void) state;
+	for (i = 0; i < NAMES; i++) {
+		setenv(names[i], "many", 1);
+		assert_lines("starts_with_defaults", 1, names[i]);
+		unsetenv(names[i]);
+	}
+}
+
+static void every_kind_of_bad_value_is_told(void **state)
+{
+	static const char *const bad[] = { "", " ", "-1", "0", "65537", "8x",
+		"0x10", "1e3", "8 ", "+8", "99999999999999999999999",
+		"8\n9" };
+	unsigned int i;
+
+	(void) state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		setenv("URCU_KVFREE_KICK_PAGES", bad[i], 1);
+		assert_lines("starts_with_defaults", 1,
+			"URCU_KVFREE_KICK_PAGES");
+	}
+}
+
+static void a_value_of_any_length_is_told_in_one_line(void **state)
+{
+	char value[3000];
+
+	(void) state;
+	memset(value, 'x', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	setenv("URCU_KVFREE_WORKERS", value, 1);
+	assert_lines("starts_with_defaults", 1, "URCU_KVFREE_WORKERS");
+}
+
+static void all_bad_values_are_a_line_each(void **state)
+{
+	unsigned int i;
+
+	(void) state;
+	for (i = 0; i < NAMES; i++)
+		setenv(names[i], "bad", 1);
+	assert_lines("starts_with_defaults", NAMES, NULL);
+}
+
+static void a_bad_value_is_told_once_per_process(void **state)
+{
+	(void) state;
+	setenv("URCU_KVFREE_DRAIN_MSEC", "0", 1);
+	assert_lines("starts_three_times", 1, NULL);
+}
+
+static void a_lazy_start_tells_it_too(void **state)
+{
+	(void) state;
+	setenv("URCU_KVFREE_DRAIN_MSEC", "never", 1);
+	assert_lines("starts_lazily", 1, "URCU_KVFREE_DRAIN_MSEC");
+}
+
+static void good_values_win_over_the_attribute_without_a_word(void **state)
+{
+	(void) state;
+	setenv("URCU_KVFREE_MIN_CACHED_PAGES", "0", 1);
+	setenv("URCU_KVFREE_REFILL_BACKOFF_MSEC", "200000", 1); /* clamped */
+	setenv("URCU_KVFREE_DRAIN_MSEC", "60000", 1);
+	setenv("URCU_KVFREE_KICK_PAGES", "65536", 1);
+	setenv("URCU_KVFREE_WORKERS", "3", 1);
+	setenv("URCU_KVFREE_LARGE_THRESHOLD", "4096", 1);
+	setenv("URCU_KVFREE_DEBUG", "1", 1);
+	assert_lines("good_values_win", 0, NULL);
+}
+
+static void without_any_value_there_is_not_a_word(void **state)
+{
+	(void) state;
+	assert_lines("starts_with_defaults", 0, NULL);
+}
+
+#define test(f)	cmocka_unit_test_setup(f, clear)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		test(each_bad_value_is_one_line_and_the_default),
+		test(every_kind_of_bad_value_is_told),
+		test(a_value_of_any_length_is_told_in_one_line),
+		test(all_bad_values_are_a_line_each),
+		test(a_bad_value_is_told_once_per_process),
+		test(a_lazy_start_tells_it_too),
+		test(good_values_win_over_the_attribute_without_a_word),
+		test(without_any_value_there_is_not_a_word),
+	};
+	int ret = kvchild_main(argc, argv, scenarios);
+
+	return ret >= 0 ? ret : kvtest_run(tests);
+}
