@@ -33,7 +33,7 @@ EOT
 
 flags()
 {
-	PKG_CONFIG_PATH=$top_builddir${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH} \
+	PKG_CONFIG_PATH=$libs/..${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH} \
 	pkg-config --define-variable=libdir="$libs" \
 		--define-variable=includedir="$include" "$@"
 }
