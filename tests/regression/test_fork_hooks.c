@@ -22,6 +22,15 @@ struct large {
 	char data[LARGE];
 };
 
+/* ThreadSanitizer ends a child of a threaded process that starts threads. */
+#if defined(__SANITIZE_THREAD__)
+# define CAN_FORK	0
+#elif defined(__has_feature)
+# define CAN_FORK	(!__has_feature(thread_sanitizer))
+#else
+# define CAN_FORK	1
+#endif
+
 static unsigned int inside;	/* atomic */
 
 static void await_inside(void)
@@ -131,6 +140,8 @@ static void a_fork_of_another_thread_is_without_hooks(void **state)
 	int status = -1;
 
 	(void) state;
+	if (!CAN_FORK)
+		skip();
 	urcu_kvfree_before_fork();
 	kvtest_on_thread(fork_plainly, &status);
 	urcu_kvfree_after_fork_parent();
@@ -170,6 +181,8 @@ static void each_process_frees_its_copy_of_a_busy_queue(void **state)
 	int stop = 0, i;
 
 	(void) state;
+	if (!CAN_FORK)
+		skip();
 	for (i = 0; i < 2; i++)
 		busy[i] = kvtest_thread(queue_large_and_small, &stop);
 	for (i = 0; i < 20; i++) {
