@@ -19,6 +19,9 @@ struct kvfree_bulk *kvfree_bulk_alloc(struct kvfree_domain *domain)
 	__atomic_fetch_add(&domain->count.pages, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&domain->count.pages_allocated, 1, __ATOMIC_RELAXED);
 	((struct kvfree_bulk *) mem)->nr = 0;
+	/* It may lie on two pages of the system: touch the second one here, so
+	 * that no raw call takes the page fault. */
+	((volatile char *) mem)[KVFREE_BULK_BYTES - 1] = 0;
 	return mem;
 }
 
