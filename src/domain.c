@@ -90,6 +90,9 @@ void kvfree_domain_synchronize(struct kvfree_domain *domain)
 	/* Relaxed: the timer thread only compares it with the clock. */
 	__atomic_store_n(&domain->gp_since, kvfree_now_msec(),
 			__ATOMIC_RELAXED);
+	/* A tick looks how long it lasts, and goes on ticking while it does.
+	 * The one that asked for this batch came too early for that. */
+	kvfree_tick_arm();
 	domain->flavor->update_synchronize_rcu();
 	__atomic_store_n(&domain->gp_since, 0, __ATOMIC_RELAXED);
 	kvfree_tsan_acquire(domain->flavor);

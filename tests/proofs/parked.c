@@ -34,6 +34,7 @@ static struct kvfree_thread *victims;	/* the victim's record */
 static __thread bool is_victim;
 static int parked, release;
 static int reading, read_no_more;
+static int timer_events;
 
 static void free_objects(size_t nr, void **ptrs, void *priv)
 {
@@ -82,6 +83,8 @@ static void progress(const struct rcu_flavor_struct *rcu, const char *what)
 /* The name is known to rawcheck-suite.sh: it sleeps with the lock held. */
 static void stand_with_the_lock(enum kvfree_hook_place place)
 {
+	if (place == KVFREE_HOOK_TIMER)
+		proof_add(&timer_events, 1);
 	if (!is_victim || place != KVFREE_HOOK_RAW_LOCKED)
 		return;
 	proof_store(&parked, 1);
@@ -137,6 +140,11 @@ static bool waits(void *arg)
 	return proof_load((uint64_t *) arg) != 0;
 }
 
+static bool three_more(void *arg)
+{
+	return proof_load(&timer_events) >= *(int *) arg + 3;
+}
+
 /* The refill that the victim asked for before it was stopped. */
 static void during_refill(void)
 {
@@ -156,7 +164,7 @@ static void during_stall(void)
 {
 	struct kvfree_domain *domain = kvfree_domain_get(flavor);
 	pthread_t thread = proof_thread(reader, NULL);
-	static int freed;
+	static int freed, before;
 
 	proof_wait_for(&reading, 1);
 	urcu_kvfree_rcu_channel_flavor(flavor, new_object(&freed), head,
@@ -164,7 +172,10 @@ static void during_stall(void)
 	proof_require(kvtest_wait(waits, &domain->gp_since, bound_msec),
 		"no grace period began");
 	proof_store(&domain->gp_since, kvfree_now_msec() - 3600 * 1000);
-	kvtest_sleep_msec(20);
+	/* The first of these at the latest reports it. */
+	before = proof_load(&timer_events);
+	proof_require(kvtest_wait(three_more, &before, bound_msec),
+		"a stall being reported: the timer thread stands");
 	proof_store(&read_no_more, 1);
 	proof_join(thread);
 	progress(&urcu_mb_flavor, "a stall being reported");
