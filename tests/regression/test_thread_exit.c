@@ -8,6 +8,7 @@
 #include "cmocka-all.h"
 #include "kvarena.h"
 #include "kvinside.h"
+#include "tsan.h"
 
 #define ROUNDS	150
 
@@ -169,6 +170,12 @@ static void *use_then_exit(void *arg)
 static void calls_in_a_later_destructor_are_served(void **state)
 {
 	(void) state;
+#ifdef KVFREE_TSAN
+	/* bp registers the thread in the last rounds, and its own destructor
+	 * then runs after ThreadSanitizer's: that crashes in its runtime. */
+	if (rcu == &urcu_bp_flavor)
+		skip();
+#endif
 	late_calls = 0;
 	assert_int_equal(pthread_key_create(&late_key, late_destructor), 0);
 	kvtest_on_thread(use_then_exit, &late_key);
