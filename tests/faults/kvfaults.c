@@ -53,12 +53,10 @@ static struct job jobs[JOBS];
 static bool tried(const struct scenario *scenario,
 		const struct inject_plan *plan)
 {
-	/* Without its child handler the library says on stderr that a child
-	 * must not use it; with the hooks no handler is needed. */
-	if (plan->fn == INJECT_pthread_atfork &&
-	    !strcmp(scenario->name, "fork-bare"))
-		return false;
-	return true;
+	/* Without its handlers the library says on stderr that a child of
+	 * fork() must not use it. */
+	return plan->fn != INJECT_pthread_atfork ||
+		strncmp(scenario->name, "fork", 4);
 }
 
 /* epoll_wait() on descriptors of one's own that nobody closes cannot fail but

@@ -522,10 +522,12 @@ static void recover(const struct scenario *scenario)
 	if (!kvtest_wait(nothing_outstanding, NULL, WAIT_MSEC))
 		object_error("%llu objects are not freed without a barrier",
 			(unsigned long long) objects_outstanding());
+	barrier_check("after the fault");
+	/* Without a page in any cache, only a refill brings one. */
+	urcu_kvfree_shrink();
 	if (!kvtest_wait(page_came, NULL, WAIT_MSEC))
 		object_error("no page came after the fault");
 	queue_raw(KVFREE_BULK_RECORDS + 1);
-	barrier_check("after the fault");
 	urcu_kvfree_exit();
 	objects_flush();
 	check_end(scenario);

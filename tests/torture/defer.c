@@ -6,8 +6,11 @@
  */
 
 #include <errno.h>
+#include <sched.h>
 #include <stddef.h>
+#include <time.h>
 
+#include "hooks.h"
 #include "torture.h"
 
 /* Any value that no call sets. */
@@ -60,6 +63,36 @@ struct object *torture_object(struct worker *self)
 	default:
 		return object_new(OBJECT_MALLOC, random_size(self), how >> 4);
 	}
+}
+
+/* ------------------------------------------------------------------ */
+/* Delays                                                             */
+
+/*
+ * At the places of src/hooks.h, now and then: what has to happen between two
+ * instructions of somebody else's then happens. Runs in any context.
+ */
+static void delay(enum kvfree_hook_place place)
+{
+	static __thread uint32_t state;
+	struct timespec nap = { .tv_nsec = 50000 };
+	int saved = errno;
+
+	(void) place;
+	if (!state)
+		state = (uint32_t) (uintptr_t) &state | 1;
+	state = state * 1664525 + 1013904223;
+	if (state >> 22 == 0)			/* once in 1024 */
+		sched_yield();
+	if (state >> 19 == 1)			/* once in 8192 */
+		nanosleep(&nap, NULL);
+	errno = saved;
+}
+
+void torture_delays(bool on)
+{
+	__atomic_store_n(&kvfree_check_hook, on ? delay : NULL,
+			__ATOMIC_RELEASE);
 }
 
 /* ------------------------------------------------------------------ */

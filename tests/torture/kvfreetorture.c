@@ -48,6 +48,7 @@ static const char usage_text[] =
 "  --no-signals        no signal handlers that queue\n"
 "  --no-cycles         no exit and start of the library in between\n"
 "  --no-shrinks        no urcu_kvfree_shrink()\n"
+"  --no-delays         no short waits inside the library\n"
 "  --help              this text\n"
 "\n"
 "Each second one line: seconds, objects queued and freed, those between, read-\n"
@@ -60,7 +61,7 @@ static const char usage_text[] =
 
 enum { OPT_DURATION = 256, OPT_FLAVOR, OPT_SEED, OPT_WRITERS, OPT_READERS,
 	OPT_BARRIERS, OPT_CHURNERS, OPT_SLOTS, OPT_NO_FORKS, OPT_NO_SIGNALS,
-	OPT_NO_CYCLES, OPT_NO_SHRINKS, OPT_HELP };
+	OPT_NO_CYCLES, OPT_NO_SHRINKS, OPT_NO_DELAYS, OPT_HELP };
 
 static const struct option long_options[] = {
 	{ "duration", required_argument, NULL, OPT_DURATION },
@@ -75,6 +76,7 @@ static const struct option long_options[] = {
 	{ "no-signals", no_argument, NULL, OPT_NO_SIGNALS },
 	{ "no-cycles", no_argument, NULL, OPT_NO_CYCLES },
 	{ "no-shrinks", no_argument, NULL, OPT_NO_SHRINKS },
+	{ "no-delays", no_argument, NULL, OPT_NO_DELAYS },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -144,6 +146,9 @@ static void set_switch(struct options *o, int opt)
 		break;
 	case OPT_NO_SHRINKS:
 		o->shrinks = false;
+		break;
+	case OPT_NO_DELAYS:
+		o->delays = false;
 		break;
 	case OPT_HELP:
 		fputs(usage_text, stdout);
@@ -449,7 +454,7 @@ int main(int argc, char **argv)
 		.flavor = "memb", .duration = 10, .seed = (uint64_t) time(NULL),
 		.writers = 3, .readers = 3, .barriers = 2, .churners = 2,
 		.forks = true, .signals = true, .cycles = true,
-		.shrinks = true, .slots = 65536,
+		.shrinks = true, .delays = true, .slots = 65536,
 	};
 	parse(o, argc, argv);
 #ifdef KVFREE_TSAN
@@ -457,6 +462,7 @@ int main(int argc, char **argv)
 #endif
 	fds = kvtest_count_fds();
 	setup(o);
+	torture_delays(o->delays);
 	self.random = o->seed * 31 + 7;
 	torture_start(&self);
 	if (!torture_channels_create())

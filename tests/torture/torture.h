@@ -35,7 +35,7 @@ struct options {
 	unsigned int duration;		/* seconds */
 	uint64_t seed;
 	unsigned int writers, readers, barriers, churners;
-	bool forks, signals, cycles, shrinks;
+	bool forks, signals, cycles, shrinks, delays;
 	unsigned int slots;
 };
 
@@ -105,6 +105,9 @@ void torture_stash_fill(struct worker *self);
 void torture_stash_empty(struct worker *self);
 void torture_shared_empty(struct worker *self);
 void torture_on_signal(int signo);
+
+/* Let threads wait a moment at the places of src/hooks.h. */
+void torture_delays(bool on);
 
 bool torture_channels_create(void);
 void torture_channels_destroy(void);
