@@ -93,8 +93,9 @@ static uintptr_t *claim(uintptr_t *window, uintptr_t ptr)
 	return NULL;
 }
 
-/* Once for each object, however often it is queued. */
-static void report(uintptr_t *slot, void *ptr)
+/* Once for each object, however often it is queued. Not inlined: see
+ * runtime_start(). */
+static __attribute__((noinline)) void report(uintptr_t *slot, void *ptr)
 {
 	if (__atomic_fetch_or(slot, REPORTED, __ATOMIC_SEQ_CST) & REPORTED)
 		return;

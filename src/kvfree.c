@@ -150,7 +150,9 @@ static int start_locked(const struct urcu_kvfree_attr *attr)
 	return 0;
 }
 
-static int runtime_start(const struct urcu_kvfree_attr *attr)
+/* Not inlined: tests/proofs/disasm.pl knows by name where raw code ends. */
+static __attribute__((noinline)) int runtime_start(
+		const struct urcu_kvfree_attr *attr)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
 	struct kvfree_tls *tls = &kvfree_tls;

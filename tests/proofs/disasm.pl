@@ -28,7 +28,8 @@ my %outside = map { $_ => 1 } qw(pthread_spin_trylock pthread_spin_unlock
 	timerfd_settime pthread_setspecific __errno_location __stack_chk_fail);
 # The first call of a process, clean by contract; abort with a message; the
 # report of a double free in debugging.
-my %cut = map { $_ => 1 } qw(kvfree_runtime_start_clean kvfree_die report);
+my %cut = map { $_ => 1 } qw(kvfree_runtime_start_clean runtime_start
+	kvfree_die report);
 
 my $any_tls = 0;
 if (@ARGV && $ARGV[0] eq '--tls=any') {
