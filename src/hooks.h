@@ -30,6 +30,9 @@ enum kvfree_hook_place {
 extern void (*kvfree_check_abort)(void);
 extern void (*kvfree_check_hook)(enum kvfree_hook_place place);
 
+/* When a grace period is reported first, instead of after 10000. */
+extern unsigned int kvfree_check_stall_msec;
+
 static inline void kvfree_hook(enum kvfree_hook_place place)
 {
 	void (*hook)(enum kvfree_hook_place);

@@ -33,6 +33,12 @@
 /* A grace period longer than this is reported, then at each doubling. */
 #define STALL_MSEC	10000
 
+#ifdef KVFREE_CHECK
+unsigned int kvfree_check_stall_msec = STALL_MSEC;
+# undef STALL_MSEC
+# define STALL_MSEC	kvfree_check_stall_msec
+#endif
+
 static const struct timespec nap = { .tv_sec = 0, .tv_nsec = 50000 };
 
 /* ------------------------------------------------------------------ */

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * test_stall.c - a grace period that does not end is reported (P11)
+ *
+ * The report comes after 10 s in a program, after 100 ms here.
+ */
+
+#include <string.h>
+
+#include "cmocka-all.h"
+#include "kvchild.h"
+#include "kvgp.h"
+#include "kvinside.h"
+
+#define FIRST_MSEC	100
+
+/* Hold a grace period open for @msec while one object is pending. */
+static int hold_open(unsigned int msec)
+{
+	kvfree_check_stall_msec = FIRST_MSEC;
+	setenv("URCU_KVFREE_DRAIN_MSEC", "10", 1);
+	if (urcu_kvfree_init(NULL))
+		return 1;
+	kvgp_hold();
+	urcu_kvfree_rcu_flavor(&kvgp_flavor, kvtest_object_new(1), head);
+	if (!kvgp_wait_begun(1))
+		return 2;
+	kvtest_sleep_msec(msec);
+	kvgp_let_go();
+	urcu_kvfree_exit();
+	return KVCHILD_OK;
+}
+
+static int short_one(void)
+{
+	return hold_open(1);
+}
+
+static int long_one(void)
+{
+	return hold_open(FIRST_MSEC * 5);
+}
+
+static const struct kvchild_scenario scenarios[] = {
+	{ "short_one", short_one },
+	{ "long_one", long_one },
+	{ NULL, NULL },
+};
+
+/* Reports that a grace period held for @msec at the most can have: at the first
+ * time and at each doubling. */
+static unsigned int most_reports(uint64_t msec)
+{
+	unsigned int nr = 0;
+	uint64_t at;
+
+	for (at = FIRST_MSEC; at <= msec; at *= 2)
+		nr++;
+	return nr;
+}
+
+static unsigned int count(const char *text, const char *part)
+{
+	unsigned int nr = 0;
+
+	for (; (text = strstr(text, part)); text++)
+		nr++;
+	return nr;
+}
+
+static void a_stalled_grace_period_is_reported_and_at_each_doubling(void **state)
+{
+	uint64_t begin = kvtest_msec();
+	char err[8192];
+
+	(void) state;
+	assert_int_equal(kvchild_run("long_one", err, sizeof(err)), KVCHILD_OK);
+	assert_in_range(count(err, "grace period of"), 1,
+		most_reports(kvtest_msec() - begin));
+	assert_non_null(strstr(err, "1 objects are pending"));
+}
+
+static void a_grace_period_that_ends_is_not_reported(void **state)
+{
+	uint64_t begin = kvtest_msec();
+	char err[8192];
+
+	(void) state;
+	assert_int_equal(kvchild_run("short_one", err, sizeof(err)),
+		KVCHILD_OK);
+	/* On a machine so busy that it took long, it may be. */
+	if (kvtest_msec() - begin < FIRST_MSEC)
+		assert_int_equal(kvchild_count_lines(err), 0);
+	else
+		skip();
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			a_stalled_grace_period_is_reported_and_at_each_doubling),
+		cmocka_unit_test(a_grace_period_that_ends_is_not_reported),
+	};
+	int ret = kvchild_main(argc, argv, scenarios);
+
+	if (ret >= 0)
+		return ret;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
