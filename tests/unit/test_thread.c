@@ -274,12 +274,18 @@ static void each_channel_has_a_page_of_its_own(void **state)
 
 static void *try_lock(void *thread)
 {
-	return kvfree_thread_trylock(thread) ? thread : NULL;
+	if (!kvfree_thread_trylock(thread))
+		return NULL;
+	kvfree_thread_unlock(thread);
+	return thread;
 }
 
 static void *try_few(void *thread)
 {
-	return kvfree_thread_lock_few(thread) ? thread : NULL;
+	if (!kvfree_thread_lock_few(thread))
+		return NULL;
+	kvfree_thread_unlock(thread);
+	return thread;
 }
 
 static void a_held_lock_is_given_up_on_after_a_few_tries(void **state)
@@ -291,13 +297,17 @@ static void a_held_lock_is_given_up_on_after_a_few_tries(void **state)
 	assert_null(kvtest_on_thread(try_lock, thread));
 	assert_null(kvtest_on_thread(try_few, thread));
 	kvfree_thread_unlock(thread);
+	assert_ptr_equal(kvtest_on_thread(try_lock, thread), thread);
 	assert_ptr_equal(kvtest_on_thread(try_few, thread), thread);
-	kvfree_thread_unlock(thread);
 }
+
+static int locked;	/* atomic */
 
 static void *lock(void *thread)
 {
 	kvfree_thread_lock(thread);
+	__atomic_store_n(&locked, 1, __ATOMIC_SEQ_CST);
+	kvfree_thread_unlock(thread);
 	return NULL;
 }
 
@@ -310,10 +320,10 @@ static void a_clean_lock_waits(void **state)
 	kvfree_thread_lock(thread);
 	tid = kvtest_thread(lock, thread);
 	kvtest_sleep_msec(5);
+	assert_int_equal(__atomic_load_n(&locked, __ATOMIC_SEQ_CST), 0);
 	kvfree_thread_unlock(thread);
 	kvtest_join(tid);
-	assert_false(kvfree_thread_trylock(thread));
-	kvfree_thread_unlock(thread);
+	assert_int_equal(locked, 1);
 }
 
 /* ------------------------------------------------------------------ */
