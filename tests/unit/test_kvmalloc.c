@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * test_kvmalloc.c - the range of large memory: runs, joining, reuse
+ *
+ * An area of the test's own, as large as the check build's: 64 MiB.
+ */
+
+#include <sys/mman.h>
+
+#include "cmocka-all.h"
+#include "kvfault.h"
+#include "kvinside.h"
+
+#define UNIT	KVFREE_AREA_UNIT
+#define UNITS	((size_t) KVFREE_AREA_BYTES / UNIT)
+
+static struct kvfree_area area;
+
+static int begin(void **state)
+{
+	(void) state;
+	memset(&area, 0, sizeof(area));
+	area.base = KVFREE_AREA_NONE;
+	pthread_mutex_init(&area.lock, NULL);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void) state;
+	kvfree_area_release(&area);
+	return area.base == KVFREE_AREA_NONE ? 0 : -1;
+}
+
+static void no_pointer_is_in_a_range_that_is_not_there(void **state)
+{
+	int local;
+
+	(void) state;
+	assert_false(kvfree_area_has(&area, NULL));
+	assert_false(kvfree_area_has(&area, &local));
+	assert_false(kvfree_area_has(&area, &area));
+	assert_false(kvfree_area_has(&area, (void *) UINTPTR_MAX));
+}
+
+static void the_range_has_its_own_pointers_and_no_others(void **state)
+{
+	char *ptr = kvfree_area_alloc(&area, 1);
+	char *base = (char *) area.base;
+
+	(void) state;
+	assert_true(kvfree_area_has(&area, ptr));
+	assert_true(kvfree_area_has(&area, base));
+	assert_true(kvfree_area_has(&area, base + KVFREE_AREA_BYTES - 1));
+	assert_false(kvfree_area_has(&area, base - 1));
+	assert_false(kvfree_area_has(&area, base + KVFREE_AREA_BYTES));
+	assert_false(kvfree_area_has(&area, NULL));
+	kvfree_area_free(&area, ptr);
+}
+
+static void runs_do_not_overlap(void **state)
+{
+	static const size_t sizes[] = { 1, UNIT, UNIT + 1, 5 * UNIT, 4096,
+		3 * UNIT - 1 };
+	char *ptr[6];
+	unsigned int i, n;
+
+	(void) state;
+	for (i = 0; i < 6; i++) {
+		ptr[i] = kvfree_area_alloc(&area, sizes[i]);
+		assert_non_null(ptr[i]);
+		assert_true(kvfree_area_usable(&area, ptr[i]) >= sizes[i]);
+		memset(ptr[i], (int) i + 1, sizes[i]);
+	}
+	for (i = 0; i < 6; i++)
+		for (n = 0; n < 6; n++)
+			assert_true(i == n || ptr[i] + sizes[i] <= ptr[n] ||
+				ptr[n] + sizes[n] <= ptr[i]);
+	for (i = 0; i < 6; i++) {
+		assert_int_equal(ptr[i][0], i + 1);
+		assert_int_equal(ptr[i][sizes[i] - 1], i + 1);
+		kvfree_area_free(&area, ptr[i]);
+	}
+	assert_int_equal(area.bytes, 0);
+}
+
+static void all_units_can_be_had_and_not_one_more(void **state)
+{
+	static void *ptr[UNITS];
+	size_t i;
+
+	(void) state;
+	for (i = 0; i < UNITS; i++) {
+		ptr[i] = kvfree_area_alloc(&area, 1);
+		assert_non_null(ptr[i]);
+	}
+	assert_null(kvfree_area_alloc(&area, 1));
+	kvfree_area_free(&area, ptr[17]);
+	assert_ptr_equal(kvfree_area_alloc(&area, 1), ptr[17]);
+	for (i = 0; i < UNITS; i++)
+		kvfree_area_free(&area, ptr[i]);
+}
+
+/* Free neighbours join, whatever the order in which they become free. */
+static void free_neighbours_join_in_any_order(void **state)
+{
+	static const unsigned int orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 },
+		{ 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
+	unsigned int i, n;
+
+	(void) state;
+	for (i = 0; i < 6; i++) {
+		void *third[3], *whole;
+
+		for (n = 0; n < 3; n++) {
+			third[n] = kvfree_area_alloc(&area,
+					KVFREE_AREA_BYTES / 4);
+			assert_non_null(third[n]);
+		}
+		for (n = 0; n < 3; n++)
+			kvfree_area_free(&area, third[orders[i][n]]);
+		whole = kvfree_area_alloc(&area, KVFREE_AREA_BYTES);
+		assert_non_null(whole);
+		kvfree_area_free(&area, whole);
+	}
+}
+
+static void more_than_the_range_is_null(void **state)
+{
+	(void) state;
+	assert_null(kvfree_area_alloc(&area, KVFREE_AREA_BYTES + 1));
+	assert_null(kvfree_area_alloc(&area, SIZE_MAX));
+	assert_null(kvfree_area_alloc(&area, SIZE_MAX - 4096));
+}
+
+static void what_is_handed_out_again_is_zero(void **state)
+{
+	unsigned int i, n;
+
+	(void) state;
+	for (i = 0; i < 3; i++) {
+		char *ptr = kvfree_area_alloc(&area, 3 * UNIT);
+
+		for (n = 0; n < 3 * UNIT; n += 512)
+			assert_int_equal(ptr[n], 0);
+		memset(ptr, 0xff, 3 * UNIT);
+		kvfree_area_free(&area, ptr);
+	}
+}
+
+/* Too many mappings, say: the run cannot be replaced, but it can be emptied. */
+static void memory_that_cannot_be_unmapped_is_emptied(void **state)
+{
+	char *ptr = kvfree_area_alloc(&area, UNIT), *again;
+
+	(void) state;
+	memset(ptr, 0xff, UNIT);
+	kvfault_mmap(true);
+	kvfree_area_free(&area, ptr);
+	kvfault_mmap(false);
+	again = kvfree_area_alloc(&area, UNIT);
+	assert_ptr_equal(again, ptr);
+	assert_int_equal(again[0], 0);
+	assert_int_equal(again[UNIT - 1], 0);
+	kvfree_area_free(&area, again);
+}
+
+static void a_range_that_cannot_be_had_is_not_asked_for_again(void **state)
+{
+	(void) state;
+	kvfault_mmap(true);
+	assert_null(kvfree_area_alloc(&area, 1));
+	kvfault_mmap(false);
+	assert_null(kvfree_area_alloc(&area, 1));
+	assert_int_equal(area.base, KVFREE_AREA_NONE);
+}
+
+static void a_range_in_use_is_not_given_back(void **state)
+{
+	char *ptr = kvfree_area_alloc(&area, 10);
+
+	(void) state;
+	*ptr = 1;
+	kvfree_area_release(&area);
+	assert_true(kvfree_area_has(&area, ptr));
+	assert_int_equal(*ptr, 1);
+	kvfree_area_free(&area, ptr);
+	kvfree_area_release(&area);
+	assert_false(kvfree_area_has(&area, ptr));
+	/* And it can be had again. */
+	ptr = kvfree_area_alloc(&area, 10);
+	assert_non_null(ptr);
+	kvfree_area_free(&area, ptr);
+}
+
+#define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(no_pointer_is_in_a_range_that_is_not_there),
+		test(the_range_has_its_own_pointers_and_no_others),
+		test(runs_do_not_overlap),
+		test(all_units_can_be_had_and_not_one_more),
+		test(free_neighbours_join_in_any_order),
+		test(more_than_the_range_is_null),
+		test(what_is_handed_out_again_is_zero),
+		test(memory_that_cannot_be_unmapped_is_emptied),
+		test(a_range_that_cannot_be_had_is_not_asked_for_again),
+		test(a_range_in_use_is_not_given_back),
+	};
+
+	return kvtest_run(tests);
+}
