@@ -479,6 +479,22 @@ static bool page_came(void *arg)
 	return queue_try();
 }
 
+/* Inside a section no page comes back from a drain: once the cache is used up,
+ * a refill alone brings one. */
+static void check_refill(const char *when)
+{
+	unsigned int i;
+
+	rcu->register_thread();
+	kvtest_read_lock(rcu);
+	for (i = 0; i < 100 && queue_try(); i++)
+		;
+	if (!kvtest_wait(page_came, NULL, WAIT_MSEC))
+		object_error("%s: no refill", when);
+	kvtest_read_unlock(rcu);
+	rcu->unregister_thread();
+}
+
 static void check_end(const struct scenario *scenario)
 {
 	struct urcu_kvfree_stats stats = kvtest_stats(NULL);
@@ -522,12 +538,12 @@ static void recover(const struct scenario *scenario)
 	if (!kvtest_wait(nothing_outstanding, NULL, WAIT_MSEC))
 		object_error("%llu objects are not freed without a barrier",
 			(unsigned long long) objects_outstanding());
-	barrier_check("after the fault");
-	/* Without a page in any cache, only a refill brings one. */
+	check_refill("after the fault");
+	check_refill("again");
 	urcu_kvfree_shrink();
-	if (!kvtest_wait(page_came, NULL, WAIT_MSEC))
-		object_error("no page came after the fault");
+	check_refill("after a shrink");
 	queue_raw(KVFREE_BULK_RECORDS + 1);
+	barrier_check("after the fault");
 	urcu_kvfree_exit();
 	objects_flush();
 	check_end(scenario);

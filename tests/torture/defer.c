@@ -68,6 +68,17 @@ struct object *torture_object(struct worker *self)
 /* ------------------------------------------------------------------ */
 /* Delays                                                             */
 
+/* One visit in how many waits; 0: the place comes often. */
+static const uint32_t odds[] = {
+	[KVFREE_HOOK_CLAIMING] = 2,
+	[KVFREE_HOOK_COLLECTED] = 4,
+	[KVFREE_HOOK_GRACE_PERIOD_OVER] = 4,
+	[KVFREE_HOOK_REFILL] = 4,
+	[KVFREE_HOOK_VICTIM] = 256,
+	[KVFREE_HOOK_EMERGENCY_LINKED] = 1024,
+	[KVFREE_HOOK_TIMER] = 16,
+};
+
 /*
  * At the places of src/hooks.h, now and then: what has to happen between two
  * instructions of somebody else's then happens. Runs in any context.
@@ -75,17 +86,18 @@ struct object *torture_object(struct worker *self)
 static void delay(enum kvfree_hook_place place)
 {
 	static __thread uint32_t state;
-	struct timespec nap = { .tv_nsec = 50000 };
+	struct timespec nap = { .tv_nsec = 100000 };
+	uint32_t odd = place < sizeof(odds) / sizeof(odds[0]) ?
+		odds[place] : 0;
 	int saved = errno;
 
-	(void) place;
 	if (!state)
 		state = (uint32_t) (uintptr_t) &state | 1;
 	state = state * 1664525 + 1013904223;
-	if (state >> 22 == 0)			/* once in 1024 */
-		sched_yield();
-	if (state >> 19 == 1)			/* once in 8192 */
+	if ((state >> 8) % (odd ? odd : 8192) == 0)
 		nanosleep(&nap, NULL);
+	else if ((state >> 8) % 1024 == 1)
+		sched_yield();
 	errno = saved;
 }
 
