@@ -9,8 +9,8 @@
  * record's gate and, unless a back-off is under way, arms the refill timer
  * for now. The timer thread queues the refill work, a worker opens each gate and
  * gives a page. Allocation may fail NR_ALLOC_FAILS times, at any place: the
- * gate is set again, the hold raised, the timer armed for the back-off time. With
- * SHRINK, a thread raises the hold at some moment, as urcu_kvfree_shrink() does.
+ * gate is set again, the hold raised, the timer armed for the back-off time. NR_SKIPS
+ * times the worker may find a record's lock held and pass it over. With SHRINK, a thread raises the hold at some moment, as urcu_kvfree_shrink() does.
  *
  * Memory. The worker's lowering of the hold is a store that may sit in its
  * store buffer until it is flushed; a sequentially consistent load or an
@@ -23,9 +23,9 @@
  * Faults. With NR_FAULTS, arming fails that many times, at any place.
  *
  * Properties:
- *  - when everything is quiet, each record has a page (after a fault: or its
- *    gate is open, so that the next call asks again), no gate is closed and
- *    no hold is raised;
+ *  - when everything is quiet, each record has a page, unless it was passed
+ *    over or there was a fault; no gate is closed, so that the next call that
+ *    needs a page asks again, and no hold is raised;
  *  - after a failed allocation none is tried before the back-off has passed
  *    (but for a fault: then the next call asks at once).
  *
@@ -46,6 +46,9 @@
 #endif
 #ifndef NR_ALLOC_FAILS
 #define NR_ALLOC_FAILS	2
+#endif
+#ifndef NR_SKIPS
+#define NR_SKIPS	0
 #endif
 #ifndef NR_FAULTS
 #define NR_FAULTS	0
@@ -71,6 +74,8 @@ bit readable, work;
 byte alloc_fails = NR_ALLOC_FAILS;
 byte faults = NR_FAULTS;
 bit faulted;
+byte skips = NR_SKIPS;
+bit skipped[NR_RECORDS];
 bit resting;			/* ghost: an allocation failed, not passed yet */
 
 inline arm(when, ok)
@@ -200,11 +205,12 @@ end:
 		gate[i] = 0;
 #endif
 		if
+		:: d_step { skips -> skips--; skipped[i] = !page[i] }
 		:: page[i]
 		:: !page[i] ->
 			assert(!resting || faulted);
 			if
-			:: page[i] = 1
+			:: d_step { page[i] = 1; skipped[i] = 0 }
 			:: d_step { alloc_fails -> alloc_fails--; resting = 1 }
 #ifndef FAIL_FORGETS_GATE
 				gate[i] = 1;
@@ -236,7 +242,8 @@ active proctype shrinker()
 active proctype quiet()
 {
 	timeout;
-	assert((page[0] && page[1]) || faulted);
+	assert(page[0] || skipped[0] || faulted);
+	assert(page[1] || skipped[1] || faulted);
 	assert(!gate[0] && !gate[1]);
 	assert(!hold)
 }

@@ -21,11 +21,15 @@
  *    invalid end state).
  *
  * A critical section of the record's lock or of domain.lock is one atomic step
- * here; emergency.spin has the former in detail. domain.reap_lock is held
+ * here; emergency.spin has the former in detail. A barrier may find the record's lock
+ * held NR_MISSES times, at any place; then it leaves the record and tries again
+ * with a batch, or a reap, of its own. domain.reap_lock is held
  * over several steps and modelled as such. The grace period is the matter of
  * batch.spin, the gates that of drain-gate.spin.
  *
  * Switches, each of which must make the model fail:
+ *  NO_RETRY		barrier does not try a record again that it missed
+ *			(NR_MISSES=1)
  *  NO_REAP_LOCK		ripe lists are taken and freed without reap_lock
  *  NO_WAIT_OLDER	barrier does not wait for older batches
  *  RIPE_BEFORE_OLDER	barrier takes ripe lists, then waits for older batches
@@ -48,6 +52,9 @@
 #ifndef NR_WORKERS
 #define NR_WORKERS	1
 #endif
+#ifndef NR_MISSES
+#define NR_MISSES	0
+#endif
 #define ALL		((1 << NR_OBJ) - 1)
 #define lowest(set)	((set) & (256 - (set)))
 
@@ -69,6 +76,8 @@ bit reap_lock;
 bit drain_work, reap_work, tick_armed;
 
 byte calls;			/* barriers called */
+
+byte misses = NR_MISSES;
 
 /* Ghosts: what the properties speak of. */
 byte queued, freed;
@@ -250,30 +259,68 @@ end:
 	goto end
 }
 
+/* Sets missed if the record's lock was held. */
 inline reap_all()
 {
-	d_step { reap_may_take -> reap_lock = 1; pages = ripe; ripe = 0 }
-	d_step { free_set(pages); reap_lock = 0 }
+	do
+	:: atomic {
+		reap_may_take -> reap_lock = 1;
+		if
+		:: pages = ripe; ripe = 0; missed = 0
+		:: misses -> misses--; missed = 1
+		fi
+	   }
+	   d_step {
+		free_set(pages);
+		reap_lock = 0;
+		tick_armed = tick_armed | missed
+	   }
+	   if
+#ifndef NO_RETRY
+	   :: missed
+	   :: !missed -> break
+#else
+	   :: true -> break
+#endif
+	   fi
+	od
 }
 
 proctype barrier(byte me)
 {
 	byte before, pages, sample;
-	bit mine;
+	bit mine, missed;
 
 	/* The barriers are alike: only one order of their calls is tried. */
-	d_step { calls == me -> calls++; before = queued; waiters++ }
-	d_step {
+	d_step { calls == me -> calls++; before = queued }
+	do
+	:: waiters++;
+	   d_step {
 		may_begin ->
 		waiters--;
 		begin(mine);
 		older[me] = slot[1 - mine] << (1 - mine)
-	}
-	d_step { pages = cur; cur = 0 }
-	/* the grace period is here */
-	collecting_over();
-	free_set(pages);
-	batch_over(mine);
+	   }
+	   atomic {
+		if
+		:: pages = cur; cur = 0; missed = 0
+		:: misses -> misses--; missed = 1
+		fi
+	   }
+	   /* the grace period is here */
+	   collecting_over();
+	   free_set(pages);
+	   batch_over(mine);
+	   tick_armed = tick_armed | missed;
+	   if
+#ifndef NO_RETRY
+	   :: missed
+	   :: !missed -> break
+#else
+	   :: true -> break
+#endif
+	   fi
+	od;
 #ifdef RIPE_BEFORE_OLDER
 	reap_all();
 #endif

@@ -34,20 +34,26 @@ emergency	assert	PUBLISH_FIRST
 emergency	assert	RACY_TAKE
 emergency	assert	FREE_FIRST
 drain-gate	pass
-drain-gate	pass	NR_FAULTS=1
-drain-gate	pass	LATE_START NR_PUSHES=1
+drain-gate	pass	NR_EARLY=2 NR_WORKERS=1
+drain-gate	pass	NR_FAULTS=1 NR_WORKERS=1
+drain-gate	pass	PARKED NR_WORKERS=1
+drain-gate	pass	LATE_START NR_WORKERS=1
 drain-gate	assert	SET_NO_BARRIER
 drain-gate	assert	SET_BEFORE_PUBLISH
+drain-gate	assert	CLOSE_BY_STORE
+drain-gate	assert	FLAG_GATE
+drain-gate	assert	CLOSE_FIRST PARKED
+drain-gate	assert	KICKED_FIRST
 drain-gate	assert	TICK_OPEN_LATE
 drain-gate	assert	KICK_OPEN_LATE
 drain-gate	assert	KICK_OPEN_NO_BARRIER
-drain-gate	assert	READ_LATE
-drain-gate	assert	SKIP_NO_ARM
+drain-gate	assert	READ_LATE NR_EARLY=2
+drain-gate	assert	SKIP_NO_ARM NR_EARLY=2
 drain-gate	assert	REQUEST_NO_FLAGS
 drain-gate	assert	REQUEST_LOST
-drain-gate	assert	FAIL_KEEPS_GATE NR_FAULTS=1
-drain-gate	assert	START_NO_ARM LATE_START NR_PUSHES=1
+drain-gate	assert	FAIL_CLOSES_GATE NR_FAULTS=1
 refill-gate	pass
+refill-gate	pass	NR_SKIPS=1
 refill-gate	pass	NR_FAULTS=1
 refill-gate	pass	SHRINK
 refill-gate	assert	HOLD_LOAD_EARLY
@@ -74,6 +80,8 @@ batch	assert	RECYCLE_EARLY
 ripe	pass
 ripe	pass	NR_WORKERS=2 NR_OBJ=2
 ripe	pass	NR_BARRIERS=2 NR_OBJ=2
+ripe	pass	NR_MISSES=1 NR_OBJ=2
+ripe	assert	NO_RETRY NR_MISSES=1
 ripe	assert	NO_REAP_LOCK
 ripe	assert	NO_WAIT_OLDER
 ripe	assert	RIPE_BEFORE_OLDER
