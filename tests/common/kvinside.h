@@ -10,9 +10,21 @@
 
 #include <sys/timerfd.h>
 
+#include <urcu/rawcheck.h>
+
 #include "kvtest.h"
 #include "runtime.h"
 #include "thread.h"
+
+/*
+ * Lock a record, as a holder that is stopped would have it locked: the test goes
+ * on meanwhile, and is no raw context to urcu-rawcheck.
+ */
+static inline void kvinside_lock(struct kvfree_thread *thread)
+{
+	kvfree_thread_lock(thread);
+	urcu_rawcheck_disown(&thread->lock);
+}
 
 /* The calling thread's record, made if need be. */
 static inline struct kvfree_thread *kvinside_record(
@@ -35,7 +47,7 @@ static inline void kvinside_queue_emergency(
 {
 	struct kvfree_thread *thread = kvinside_record(rcu);
 
-	kvfree_thread_lock(thread);
+	kvinside_lock(thread);
 	if (channel)
 		urcu_kvfree_rcu_channel_flavor(rcu, object, head, channel);
 	else

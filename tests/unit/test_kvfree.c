@@ -80,7 +80,7 @@ static void a_raw_call_that_finds_the_lock_held_uses_the_emergency_list(
 	uint64_t before = emergency();
 
 	(void) state;
-	kvfree_thread_lock(thread);
+	kvinside_lock(thread);
 	queue_raw(1);
 	assert_false(urcu_kvfree_rcu_try_flavor(&kvgp_flavor, thread));
 	kvfree_thread_unlock(thread);
@@ -152,7 +152,7 @@ static void the_emergency_list_kicks_when_it_is_long(void **state)
 	unsigned int i;
 
 	(void) state;
-	kvfree_thread_lock(thread);
+	kvinside_lock(thread);
 	for (i = 0; i < 2 * KVFREE_BULK_RECORDS; i++)
 		queue_raw(1);
 	kvfree_thread_unlock(thread);

@@ -70,7 +70,7 @@ static void drain(unsigned int how)
 static void not_clean(void)
 {
 	__atomic_store_n(&thread->clean_seen, false, __ATOMIC_SEQ_CST);
-	kvfree_thread_lock(thread);
+	kvinside_lock(thread);
 	thread->was_clean = false;
 	kvfree_thread_unlock(thread);
 }
@@ -131,7 +131,7 @@ static void *hold_a_record(void *arg)
 	sem_t *sem = arg;
 
 	urcu_kvfree_rcu_mightsleep_flavor(&kvgp_flavor, kvarena_object());
-	kvfree_thread_lock(mine);
+	kvinside_lock(mine);
 	sem_post(&sem[0]);
 	while (sem_wait(&sem[1]))
 		;
@@ -400,7 +400,7 @@ static void the_target_follows_the_use(void **state)
 	queue(20 * KVFREE_BULK_RECORDS);
 	kvgp_let_go();
 	drain(KVFREE_DRAIN_ALL | KVFREE_DRAIN_TICK);
-	kvfree_thread_lock(thread);
+	kvinside_lock(thread);
 	assert_in_range(thread->target, 20, KVFREE_MAX_TARGET);
 	kvfree_thread_unlock(thread);
 }

@@ -52,7 +52,7 @@ static void ask(void)
 /* Make the record's lock look held by someone else while @fn runs. */
 static void with_lock_held(void (*fn)(void))
 {
-	kvfree_thread_lock(thread);
+	kvinside_lock(thread);
 	fn();
 	kvfree_thread_unlock(thread);
 }

@@ -293,7 +293,7 @@ static void a_held_lock_is_given_up_on_after_a_few_tries(void **state)
 	struct kvfree_thread *thread = kvfree_thread_get_clean(domain);
 
 	(void) state;
-	kvfree_thread_lock(thread);
+	kvinside_lock(thread);
 	assert_null(kvtest_on_thread(try_lock, thread));
 	assert_null(kvtest_on_thread(try_few, thread));
 	kvfree_thread_unlock(thread);
@@ -317,7 +317,7 @@ static void a_clean_lock_waits(void **state)
 	pthread_t tid;
 
 	(void) state;
-	kvfree_thread_lock(thread);
+	kvinside_lock(thread);
 	tid = kvtest_thread(lock, thread);
 	kvtest_sleep_msec(5);
 	assert_int_equal(__atomic_load_n(&locked, __ATOMIC_SEQ_CST), 0);
