@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * test_debug.c - objects that are queued twice are found, told and leaked
+ */
+
+#include "cmocka-all.h"
+#include "debug.h"
+#include "kvarena.h"
+#include "kvchild.h"
+#include "kvinside.h"
+
+#define THREADS	4
+#define MANY	2000
+
+static struct kvfree_debug debug;
+
+static int begin(void **state)
+{
+	(void) state;
+	return kvfree_debug_start(&debug);
+}
+
+/* ------------------------------------------------------------------ */
+/* The table                                                          */
+
+static void without_a_table_everything_may_be_queued(void **state)
+{
+	struct kvfree_debug none = { NULL };
+	int object;
+
+	(void) state;
+	assert_true(kvfree_debug_queue(&none, &object));
+	assert_true(kvfree_debug_queue(&none, &object));
+	kvfree_debug_forget(&none, &object);
+}
+
+static void an_object_may_be_queued_again_once_it_was_freed(void **state)
+{
+	void *object = malloc(10);
+
+	(void) state;
+	assert_true(kvfree_debug_queue(&debug, object));
+	kvfree_debug_free(&debug, KVFREE_CHANNEL_MALLOC, 1, &object, false);
+	assert_true(kvfree_debug_queue(&debug, object));
+	kvfree_debug_forget(&debug, object);
+	assert_true(kvfree_debug_queue(&debug, object));
+	kvfree_debug_forget(&debug, object);
+	free(object);
+}
+
+static void many_objects_are_told_apart(void **state)
+{
+	static struct { char bytes[16]; } objects[MANY];
+	unsigned int i;
+
+	(void) state;
+	for (i = 0; i < MANY; i++)
+		assert_true(kvfree_debug_queue(&debug, &objects[i]));
+	for (i = 0; i < MANY; i += 2)
+		kvfree_debug_forget(&debug, &objects[i]);
+	for (i = 0; i < MANY; i += 2)
+		assert_true(kvfree_debug_queue(&debug, &objects[i]));
+	for (i = 0; i < MANY; i++)
+		kvfree_debug_forget(&debug, &objects[i]);
+}
+
+static void strict_poisons_what_malloc_made(void **state)
+{
+	unsigned char *object = malloc(64);
+	void *ptr = object;
+	unsigned int i;
+
+	(void) state;
+	memset(object, 0, 64);
+	kvfree_debug_free(&debug, KVFREE_CHANNEL_MALLOC, 1, &ptr, false);
+	for (i = 0; i < 64; i++)
+		assert_int_equal(object[i], 0);
+	kvfree_debug_free(&debug, KVFREE_CHANNEL_USER, 1, &ptr, true);
+	for (i = 0; i < 64; i++)
+		assert_int_equal(object[i], 0);
+	kvfree_debug_free(&debug, KVFREE_CHANNEL_MALLOC, 1, &ptr, true);
+	for (i = 0; i < 64; i++)
+		assert_int_equal(object[i], 0x6b);
+	free(object);
+}
+
+/* ------------------------------------------------------------------ */
+/* In processes of their own: what is said, and what the library does */
+
+static int the_second_of_two(void)
+{
+	int object;
+
+	if (kvfree_debug_start(&debug) || !kvfree_debug_queue(&debug, &object))
+		return 1;
+	/* Told once, however often. */
+	if (kvfree_debug_queue(&debug, &object) ||
+	    kvfree_debug_queue(&debug, &object))
+		return 2;
+	return KVCHILD_OK;
+}
+
+static struct { char bytes[16]; } shared[MANY];
+static unsigned int accepted[MANY];	/* atomic */
+
+static void *queue_all(void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < MANY; i++)
+		if (kvfree_debug_queue(&debug, &shared[i]))
+			__atomic_fetch_add(&accepted[i], 1, __ATOMIC_RELAXED);
+	return arg;
+}
+
+/* Threads that queue the same objects: never twice. */
+static int threads_at_once(void)
+{
+	pthread_t tid[THREADS];
+	unsigned int i;
+
+	if (kvfree_debug_start(&debug))
+		return 1;
+	for (i = 0; i < THREADS; i++)
+		tid[i] = kvtest_thread(queue_all, NULL);
+	for (i = 0; i < THREADS; i++)
+		kvtest_join(tid[i]);
+	for (i = 0; i < MANY; i++)
+		if (accepted[i] > 1)
+			return 2;
+	return KVCHILD_OK;
+}
+
+static void start(enum urcu_kvfree_debug how)
+{
+	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+
+	urcu_kvfree_attr_set_drain_msec(attr, 60000);
+	urcu_kvfree_attr_set_debug(attr, how);
+	if (urcu_kvfree_init(attr))
+		abort();
+	urcu_kvfree_attr_destroy(attr);
+}
+
+/* Every pair of calls, on each flavor: freed once, one of the two leaked. */
+static int double_free(enum urcu_kvfree_debug how)
+{
+	const struct kvtest_flavor *flavor;
+	unsigned int nr = 0, i, k;
+
+	start(how);
+	for (flavor = kvtest_flavors; flavor->name; flavor++) {
+		const struct rcu_flavor_struct *rcu = flavor->rcu;
+		struct kvtest_reader reader;
+
+		kvtest_reader_enter(&reader, rcu);
+		for (i = 0; i < 9; i++) {
+			struct kvtest_object *object = kvarena_object();
+			unsigned int pair[2] = { i / 3, i % 3 };
+
+			for (k = 0; k < 2; k++) {
+				if (pair[k] == 0)
+					urcu_kvfree_rcu_flavor(rcu, object,
+							head);
+				else if (pair[k] == 1)
+					urcu_kvfree_rcu_mightsleep_flavor(rcu,
+							object);
+				else
+					kvinside_queue_emergency(rcu, object,
+							NULL);
+			}
+			nr++;
+		}
+		kvtest_reader_leave(&reader);
+		urcu_kvfree_rcu_barrier_flavor(rcu);
+	}
+	if (kvarena_freed() != nr || kvarena_twice())
+		return 1;
+	if (kvtest_stats(NULL).leaked != nr || kvtest_stats(NULL).pending)
+		return 2;
+	urcu_kvfree_exit();
+	return KVCHILD_OK;
+}
+
+static int double_free_on(void)
+{
+	return double_free(URCU_KVFREE_DEBUG_ON);
+}
+
+static int ordinary_use(void)
+{
+	const struct rcu_flavor_struct *rcu = &urcu_mb_flavor;
+	unsigned int i;
+
+	start(URCU_KVFREE_DEBUG_ON);
+	for (i = 0; i < 5000; i++) {
+		urcu_kvfree_rcu_mightsleep_flavor(rcu, malloc(32));
+		if (!urcu_kvfree_rcu_try_flavor(rcu, kvarena_object()))
+			urcu_kvfree_rcu_flavor(rcu, kvarena_nth(
+				kvarena_made() - 1), head);
+	}
+	urcu_kvfree_exit();
+	return kvtest_stats(NULL).leaked || kvarena_freed() != 5000;
+}
+
+static const struct kvchild_scenario scenarios[] = {
+	{ "the_second_of_two", the_second_of_two },
+	{ "threads_at_once", threads_at_once },
+	{ "double_free_on", double_free_on },
+	{ "ordinary_use", ordinary_use },
+	{ NULL, NULL },
+};
+
+static void assert_says(const char *scenario, unsigned int lines)
+{
+	static char err[1 << 20];
+
+	assert_int_equal(kvchild_run(scenario, err, sizeof(err)), KVCHILD_OK);
+	assert_int_equal(kvchild_count_lines(err), lines);
+	if (lines)
+		assert_non_null(strstr(err, "is queued twice"));
+}
+
+static void a_double_queueing_is_told_once_and_refused(void **state)
+{
+	(void) state;
+	assert_says("the_second_of_two", 1);
+}
+
+static void threads_that_queue_the_same_object_do_not_both_succeed(
+		void **state)
+{
+	static char err[1 << 20];
+
+	(void) state;
+	assert_int_equal(kvchild_run("threads_at_once", err, sizeof(err)),
+		KVCHILD_OK);
+}
+
+static void an_object_that_is_queued_twice_is_freed_once(void **state)
+{
+	(void) state;
+	assert_says("double_free_on", 4 * 9);
+}
+
+static void ordinary_use_is_not_told(void **state)
+{
+	(void) state;
+	assert_says("ordinary_use", 0);
+}
+
+static bool one_is_freed(void *freed)
+{
+	return kvtest_stats(&urcu_mb_flavor).freed > *(uint64_t *) freed;
+}
+
+/* P1: so that who unlinks too late fails at once. */
+static void strict_debugging_begins_grace_periods_at_once(void **state)
+{
+	uint64_t freed = kvtest_stats(&urcu_mb_flavor).freed;
+
+	(void) state;
+	start(URCU_KVFREE_DEBUG_STRICT);	/* a tick each minute */
+	urcu_kvfree_rcu_mightsleep_flavor(&urcu_mb_flavor, malloc(64));
+	assert_true(kvtest_wait(one_is_freed, &freed, KVTEST_LONG / 2));
+	urcu_kvfree_exit();
+}
+
+#define test(f)	cmocka_unit_test_setup(f, begin)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		test(without_a_table_everything_may_be_queued),
+		test(an_object_may_be_queued_again_once_it_was_freed),
+		test(many_objects_are_told_apart),
+		test(strict_poisons_what_malloc_made),
+		test(a_double_queueing_is_told_once_and_refused),
+		test(threads_that_queue_the_same_object_do_not_both_succeed),
+		test(an_object_that_is_queued_twice_is_freed_once),
+		test(ordinary_use_is_not_told),
+		cmocka_unit_test(
+			strict_debugging_begins_grace_periods_at_once),
+	};
+	int ret = kvchild_main(argc, argv, scenarios);
+
+	return ret >= 0 ? ret : kvtest_run(tests);
+}
