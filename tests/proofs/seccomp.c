@@ -167,18 +167,25 @@ static void queue_channel(void)
 	did.channel++;
 }
 
-/* Before the thread has a record: at first there is no blank one either. */
+static bool has_record(void)
+{
+	return proof_load(&kvfree_tls.record[kvfree_domain_index(domain)]);
+}
+
+/*
+ * Before the thread has a record: at first there is no blank one either. The
+ * handler may be the one that claims it.
+ */
 static void without_record(void)
 {
-	while (!kvfree_tls.record[kvfree_domain_index(domain)] &&
-	       did.no_blank < CALLS / 4) {
+	while (!has_record() && did.no_blank < CALLS / 4) {
 		queue();
 		did.no_blank++;
-		while (!proof_load(&domain->blank[0]) &&
-		       did.no_blank > CALLS / 8)
+		while (did.no_blank > CALLS / 8 && !has_record() &&
+		       !proof_load(&domain->blank[0]))
 			caa_cpu_relax();
 	}
-	did.claimed = kvfree_tls.record[kvfree_domain_index(domain)] != NULL;
+	did.claimed = has_record();
 }
 
 /* As a handler finds it that interrupted a call of its own thread. */
