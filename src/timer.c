@@ -158,8 +158,9 @@ static void on_pressure(struct kvfree_timer *timer, uint32_t events)
 {
 	if (events & EPOLLPRI)
 		kvfree_pressure_relieve();
-	/* Its cgroup was removed, say: it would signal without end. */
-	if (events & (EPOLLERR | EPOLLHUP) && !(events & EPOLLPRI)) {
+	/* Its cgroup was removed, say: it would signal without end, and with
+	 * EPOLLPRI beside the error. */
+	if (events & (EPOLLERR | EPOLLHUP)) {
 		close(timer->pressure);
 		timer->pressure = -1;
 	}

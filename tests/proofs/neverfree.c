@@ -107,7 +107,7 @@ int main(void)
 		"no ripe object was there to be freed");
 	proof_require(!urcu_kvfree_channel_destroy(channel), "channel");
 	proof_say("%u raw calls, in %ld of %u rounds with ripe objects at hand: none of %ld frees was theirs",
-		4 * rounds, ripe_seen, rounds, frees);
+		4 * rounds, ripe_seen, rounds, proof_load(&frees));
 	urcu_kvfree_exit();
 	return 0;
 }
