@@ -212,6 +212,18 @@ unsigned int kvtest_count_threads(const char *prefix)
 	return count_entries("/proc/self/task", thread_matches, prefix);
 }
 
+bool kvtest_threads_become(const char *prefix, unsigned int nr)
+{
+	uint64_t end = kvtest_msec() + KVTEST_LONG;
+
+	while (kvtest_count_threads(prefix) != nr) {
+		if (kvtest_msec() >= end)
+			return false;
+		kvtest_sleep_msec(1);
+	}
+	return true;
+}
+
 unsigned int kvtest_count_fds(void)
 {
 	return count_entries("/proc/self/fd", any, NULL) - 1; /* opendir's */

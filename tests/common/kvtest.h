@@ -106,6 +106,10 @@ struct urcu_kvfree_stats kvtest_stats(const struct rcu_flavor_struct *rcu);
 /* Threads of this process whose name starts with @prefix. */
 unsigned int kvtest_count_threads(const char *prefix);
 
+/* Until there are @nr of them: a thread that was joined may be listed for a
+ * moment yet. False after a long time. */
+bool kvtest_threads_become(const char *prefix, unsigned int nr);
+
 /* Open descriptors of this process. */
 unsigned int kvtest_count_fds(void);
 

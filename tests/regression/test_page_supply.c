@@ -350,6 +350,7 @@ static void pages_go_to_the_record_that_asked(void **state)
 	rcu = &kvgp_flavor;	/* no page comes back from a batch */
 	start(3, 100000);
 	mine = kvinside_record(rcu);
+	kvinside_settle();
 	kvhold_at(KVFREE_HOOK_REFILL);
 	run_dry();
 	assert_true(kvhold_wait());

@@ -44,7 +44,7 @@ static void *queue_on_a_thread(void *arg)
 
 static void assert_nothing_runs(unsigned int fds)
 {
-	assert_int_equal(kvtest_count_threads("kvfree-"), 0);
+	assert_true(kvtest_threads_become("kvfree-", 0));
 	assert_int_equal(kvtest_count_fds(), fds);
 }
 
@@ -52,8 +52,8 @@ static void init_starts_a_timer_and_the_workers(void **state)
 {
 	(void) state;
 	kvtest_start(5, 3);
-	assert_int_equal(kvtest_count_threads("kvfree-timer"), 1);
-	assert_int_equal(kvtest_count_threads("kvfree-worker"), 3);
+	assert_true(kvtest_threads_become("kvfree-timer", 1));
+	assert_true(kvtest_threads_become("kvfree-worker", 3));
 }
 
 static void init_twice_is_one_start(void **state)
@@ -61,7 +61,7 @@ static void init_twice_is_one_start(void **state)
 	(void) state;
 	kvtest_start(5, 2);
 	assert_int_equal(urcu_kvfree_init(NULL), 0);
-	assert_int_equal(kvtest_count_threads("kvfree-"), 3);
+	assert_true(kvtest_threads_become("kvfree-", 3));
 }
 
 static void exit_leaves_no_thread_and_no_descriptor(void **state)
@@ -187,10 +187,10 @@ static void the_next_clean_call_tries_a_failed_start_again(void **state)
 	assert_int_equal(urcu_kvfree_init(NULL), -1);
 	queue();
 	urcu_kvfree_rcu_mightsleep_flavor(rcu, kvarena_object());
-	assert_int_equal(kvtest_count_threads("kvfree-"), 0);
+	assert_true(kvtest_threads_become("kvfree-", 0));
 	kvfault_threads_after(-1);
 	assert_int_equal(urcu_kvfree_register_thread_flavor(rcu), 0);
-	assert_int_equal(kvtest_count_threads("kvfree-timer"), 1);
+	assert_true(kvtest_threads_become("kvfree-timer", 1));
 	assert_true(kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG));
 	kvarena_assert_exact();
 }
@@ -301,7 +301,7 @@ static int few_descriptors(void)
 		queue();
 		setrlimit(RLIMIT_NOFILE, &saved);
 		if (kvtest_count_fds() != used ||
-		    kvtest_count_threads("kvfree-"))
+		    !kvtest_threads_become("kvfree-", 0))
 			return 20 + (int) spare;
 	}
 	few.rlim_cur = used + needed;

@@ -59,11 +59,11 @@ static void a_start_opens_all_timers_and_a_stop_closes_them(void **state)
 	assert_int_equal(kvfree_timer_start(&timer), 0);
 	assert_true(timer.epoll >= 0 && timer.tick >= 0 && timer.kick >= 0 &&
 		timer.refill >= 0 && timer.stop >= 0);
-	assert_int_equal(kvtest_count_threads("kvfree-timer"), 1);
+	assert_true(kvtest_threads_become("kvfree-timer", 1));
 	kvfree_timer_stop(&timer);
 	assert_true(timer.epoll < 0 && timer.tick < 0 && timer.kick < 0 &&
 		timer.refill < 0 && timer.stop < 0);
-	assert_int_equal(kvtest_count_threads("kvfree-timer"), 0);
+	assert_true(kvtest_threads_become("kvfree-timer", 0));
 	assert_int_equal(kvtest_count_fds(), fds);
 }
 

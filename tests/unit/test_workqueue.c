@@ -256,7 +256,7 @@ static void stop_finishes_what_runs_and_drops_the_rest(void **state)
 	kvtest_join(tid);
 	assert_int_equal(runs(&item[0]), 1);
 	assert_int_equal(runs(&item[1]), 0);
-	assert_int_equal(kvtest_count_threads("kvfree-"), 0);
+	assert_true(kvtest_threads_become("kvfree-", 0));
 	/* What was dropped can be queued after the next start. */
 	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
 	kvfree_workqueue_queue(&wq, &item[1].work);
@@ -285,10 +285,10 @@ static void a_start_that_fails_leaves_no_thread(void **state)
 		assert_int_equal(kvfree_workqueue_start(&wq, 3), -1);
 		kvfault_threads_after(-1);
 		assert_int_equal(errno, EAGAIN);
-		assert_int_equal(kvtest_count_threads("kvfree-"), 0);
+		assert_true(kvtest_threads_become("kvfree-", 0));
 	}
 	assert_int_equal(kvfree_workqueue_start(&wq, 3), 0);
-	assert_int_equal(kvtest_count_threads("kvfree-worker"), 3);
+	assert_true(kvtest_threads_become("kvfree-worker", 3));
 }
 
 static void *scheduling(void *arg)
@@ -310,7 +310,7 @@ static void a_thread_has_its_name_and_scheduling(void **state)
 	kvtest_join(tid);
 	assert_int_equal(policy, SCHED_OTHER);
 	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
-	assert_int_equal(kvtest_count_threads("kvfree-worker"), 1);
+	assert_true(kvtest_threads_become("kvfree-worker", 1));
 }
 
 #define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
