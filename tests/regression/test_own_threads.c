@@ -117,6 +117,7 @@ static void all_signals_are_blocked_in_them(void **state)
 
 	(void) state;
 	kvtest_start(2, 2);
+	assert_true(kvtest_threads_become("kvfree-", 3));
 	assert_int_equal(for_each_own_thread(check_signals, &bad), 3);
 	assert_int_equal(bad, 0);
 	urcu_kvfree_exit();
@@ -177,6 +178,7 @@ static void *fifo_creator(void *arg)
 	creator->is_fifo = pthread_setschedparam(pthread_self(), SCHED_FIFO,
 			&param) == 0;
 	kvtest_start(2, 2);
+	kvtest_threads_become("kvfree-", 3);
 	creator->nr = for_each_own_thread(check_scheduling, creator);
 	return NULL;
 }
