@@ -292,10 +292,9 @@ proctype barrier(byte me)
 	bit mine, missed;
 
 	/* The barriers are alike: only one order of their calls is tried. */
-	d_step { calls == me -> calls++; before = queued }
+	d_step { calls == me -> calls++; before = queued; waiters++ }
 	do
-	:: waiters++;
-	   d_step {
+	:: d_step {
 		may_begin ->
 		waiters--;
 		begin(mine);
@@ -309,12 +308,14 @@ proctype barrier(byte me)
 	   }
 	   /* the grace period is here */
 	   collecting_over();
-	   free_set(pages);
-	   batch_over(mine);
-	   tick_armed = tick_armed | missed;
+	   d_step {
+		free_set(pages);
+		tick_armed = tick_armed | missed;
+		batch_over(mine)
+	   }
 	   if
 #ifndef NO_RETRY
-	   :: missed
+	   :: missed -> waiters++
 	   :: !missed -> break
 #else
 	   :: true -> break
