@@ -45,9 +45,13 @@ static bool timer_arm(int *fd, unsigned int msec)
 
 /*
  * Arm the timer in *@fd unless @gate says that it is armed already, and close the
- * gate. Raw-safe. False: it was closed, or arming failed, which leaves it open.
+ * gate. @mark (or NULL) tells the service whom the timer is armed for; it is set
+ * once the gate was read: set before, an earlier expiry could take it, serve,
+ * and leave the timer that is armed here without one. Raw-safe. False: it was
+ * closed, or arming failed, which leaves it open.
  */
-static bool gate_arm(unsigned int *gate, int *fd, unsigned int msec)
+static bool gate_arm(unsigned int *gate, int *mark, int *fd,
+		unsigned int msec)
 {
 	/* Seq_cst, and a read-modify-write of the same word as
 	 * kvfree_gate_open(): pairs with it; see timer.h. */
@@ -55,6 +59,10 @@ static bool gate_arm(unsigned int *gate, int *fd, unsigned int msec)
 
 	if (seen & 1)
 		return false;
+	/* Seq_cst: before the timer fires; pairs with the exchange in
+	 * on_kick(). */
+	if (mark)
+		__atomic_store_n(mark, 1, __ATOMIC_SEQ_CST);
 #ifdef KVFREE_TWIN_EARLY_GATE
 	__atomic_store_n(gate, seen | 1, __ATOMIC_SEQ_CST);
 #endif
@@ -84,15 +92,13 @@ void kvfree_tick_arm(void)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
 
-	gate_arm(&rt->tick_gate, &rt->timer.tick, rt->conf.drain_msec);
+	gate_arm(&rt->tick_gate, NULL, &rt->timer.tick, rt->conf.drain_msec);
 }
 
 void kvfree_kick(struct kvfree_domain *domain)
 {
-	/* Seq_cst: before the timer fires; pairs with the exchange in
-	 * on_kick(). Part of the state that this request publishes. */
-	__atomic_store_n(&domain->kicked, 1, __ATOMIC_SEQ_CST);
-	if (gate_arm(&domain->kick_gate, &kvfree_runtime.timer.kick, 0)) {
+	if (gate_arm(&domain->kick_gate, &domain->kicked,
+			&kvfree_runtime.timer.kick, 0)) {
 		kvfree_trace(kick, domain);
 		__atomic_fetch_add(&domain->count.kicks, 1, __ATOMIC_RELAXED);
 	}

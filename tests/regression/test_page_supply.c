@@ -287,7 +287,7 @@ static void without_a_cache_nothing_is_refilled_and_all_works(void **state)
 
 	(void) state;
 	start(0, 100000);
-	kvtest_sleep_msec(10);
+	kvinside_settle();	/* the start looks for refills once */
 	refills = kvtest_stats(rcu).refills;
 	kvhold_count(KVFREE_HOOK_REFILL);
 	for (i = 0; i < 3000; i++) {
