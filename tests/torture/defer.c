@@ -74,7 +74,7 @@ static const uint32_t odds[] = {
 	[KVFREE_HOOK_COLLECTED] = 4,
 	[KVFREE_HOOK_GRACE_PERIOD_OVER] = 4,
 	[KVFREE_HOOK_REFILL] = 4,
-	[KVFREE_HOOK_VICTIM] = 256,
+	[KVFREE_HOOK_VICTIM] = 128,
 	[KVFREE_HOOK_EMERGENCY_LINKED] = 1024,
 	[KVFREE_HOOK_TIMER] = 16,
 };
@@ -91,6 +91,9 @@ static void delay(enum kvfree_hook_place place)
 		odds[place] : 0;
 	int saved = errno;
 
+	/* To be met by a barrier it takes a long wait. */
+	if (place == KVFREE_HOOK_VICTIM)
+		nap.tv_nsec = 1000000;
 	if (!state)
 		state = (uint32_t) (uintptr_t) &state | 1;
 	state = state * 1664525 + 1013904223;
