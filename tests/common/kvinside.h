@@ -83,6 +83,7 @@ static inline bool kvinside_is_idle(void *unused)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
 	struct kvfree_domain *domain;
+	struct kvfree_thread *thread;
 	struct itimerspec left;
 	bool idle;
 
@@ -95,6 +96,14 @@ static inline bool kvinside_is_idle(void *unused)
 		if (domain->drain.running || domain->reap.running)
 			idle = false;
 	pthread_mutex_unlock(&rt->workqueue.lock);
+	/* The timer may have fired and its work not be queued yet. During a
+	 * hold requests wait, and nothing is under way. */
+	if (!__atomic_load_n(&rt->refill_hold, __ATOMIC_SEQ_CST))
+		kvfree_for_each_domain(domain)
+			kvfree_for_each_thread(thread, domain)
+				if (__atomic_load_n(&thread->refill_gate,
+						__ATOMIC_SEQ_CST))
+					idle = false;
 	return idle && !left.it_value.tv_sec && !left.it_value.tv_nsec;
 }
 

@@ -47,8 +47,8 @@ test -x "$rawcheck" && test -s "$list" || {
 	echo "SKIP: no urcu-rawcheck"
 	exit 77
 }
-if nm "$builddir/tests/proofs/storm" | grep -q '__[at]san_init'; then
-	echo "SKIP: built with a sanitizer, whose allocator cannot be watched"
+if nm "$builddir/tests/proofs/storm" | grep -q '__[at]san_init\|__gcov'; then
+	echo "SKIP: built with a sanitizer or coverage counters, which allocate themselves"
 	exit 77
 fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/rawcheck-suite.XXXXXX") || exit 99

@@ -81,7 +81,7 @@ static int through, tid_ready;
 static int workers_stopped;	/* workers wait in the hook meanwhile */
 static long channel_freed;
 static __thread bool is_caller;
-static __thread bool nested;
+static __thread volatile bool nested;
 
 /* ------------------------------------------------------------------ */
 /* The filter                                                         */
@@ -224,12 +224,19 @@ static void while_workers_are_stopped(void)
 static void handler(int signo)
 {
 	int i = nr_handler_used;
+	bool saved = nested;
 
 	(void) signo;
 	if (i == HANDLER_OBJECTS)
 		return;
 	nr_handler_used = i + 1;
+	/* No further calls in the hook: they take objects, and this handler
+	 * may have interrupted the taking of one. */
+	nested = true;
+	kvfree_signal_fence();
 	urcu_kvfree_rcu_flavor(flavor, handler_objects[i], head);
+	kvfree_signal_fence();
+	nested = saved;
 }
 
 static void *caller(void *arg)

@@ -72,7 +72,7 @@ code()
 }
 
 if nm "$builddir/tests/proofs/twin-alloc-seccomp" 2>/dev/null |
-		grep -q '__[at]san_init'; then
+		grep -q '__[at]san_init\|__gcov'; then
 	echo "SKIP: built with a sanitizer, which fails in ways of its own"
 	exit 77
 fi

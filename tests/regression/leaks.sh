@@ -72,5 +72,10 @@ grind()
 	return 0
 }
 
+# valgrind 3.19 gives up on the DWARF 5 of clang 14.
+if valgrind -q "$pending" 2>&1 | grep -q 'debuginfo reader'; then
+	echo "SKIP: this valgrind does not read this compiler's debug information"
+	exit 77
+fi
 grind "$pending"
 grind "$pending" exit
