@@ -13,7 +13,9 @@ trap 'rm -rf "$dir"' EXIT
 libs=$(cd "$top_builddir/.libs" && pwd) || exit 1
 include=$(cd "$top_srcdir/include" && pwd) || exit 1
 # The sanitizers' runtime must come first; they are tested elsewhere.
-nm "$libs"/liburcu-kvfree.a 2>/dev/null | grep -q -e __asan -e __tsan && exit 77
+for lib in "$libs"/liburcu-kvfree.a "$libs"/liburcu-kvfree.so; do
+	nm "$lib" 2>/dev/null | grep -q -e __asan -e __tsan && exit 77
+done
 
 cat >"$dir/x.c" <<EOT
 #include <urcu.h>
