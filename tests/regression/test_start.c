@@ -248,7 +248,7 @@ static int queued_before_threads(void)
 	kvfault_threads_after(0);
 	queue();
 	queue();
-	if (kvtest_count_threads("kvfree-") || kvarena_freed())
+	if (!kvtest_threads_become("kvfree-", 0) || kvarena_freed())
 		return 1;
 	kvfault_threads_after(-1);
 	if (urcu_kvfree_init(NULL))
@@ -262,7 +262,7 @@ static int exit_first(void)
 {
 	urcu_kvfree_exit();
 	urcu_kvfree_exit();
-	if (kvtest_count_threads("kvfree-"))
+	if (!kvtest_threads_become("kvfree-", 0))
 		return 10;
 	return raw_first();
 }
@@ -274,7 +274,7 @@ static int bad_attribute(void)
 	errno = 0;
 	if (urcu_kvfree_init((void *) other) != -1 || errno != EINVAL)
 		return 1;
-	return kvtest_count_threads("kvfree-") ? 2 : KVCHILD_OK;
+	return kvtest_threads_become("kvfree-", 0) ? KVCHILD_OK : 2;
 }
 
 /*
