@@ -140,7 +140,7 @@ static bool start(void)
 			state->plan.error);
 	if (!__atomic_load_n(&state->injected, __ATOMIC_RELAXED))
 		object_error("init failed without a fault");
-	if (kvtest_count_threads("kvfree-"))
+	if (!kvtest_threads_become("kvfree-", 0))
 		object_error("init failed and left threads");
 	if (kvtest_count_fds() != fds_before)
 		object_error("init failed and left descriptors");
@@ -513,7 +513,7 @@ static void check_end(const struct scenario *scenario)
 			(unsigned long long) stats.pages,
 			(unsigned long long) stats.leaked,
 			(unsigned long long) stats.large_bytes);
-	if (kvtest_count_threads("kvfree-"))
+	if (!kvtest_threads_become("kvfree-", 0))
 		object_error("threads are left");
 	if (kvtest_count_fds() != fds_before)
 		object_error("%u descriptors before, %u after", fds_before,

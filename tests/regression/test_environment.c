@@ -90,7 +90,7 @@ static int good_values_win(void)
 		return 3;
 	if (conf->workers != 3 || conf->large_threshold != 4096)
 		return 4;
-	if (kvtest_count_threads("kvfree-worker") != 3)
+	if (!kvtest_threads_become("kvfree-worker", 3))
 		return 5;
 	return conf->debug == 1 ? KVCHILD_OK : 6;
 }

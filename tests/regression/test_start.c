@@ -202,7 +202,7 @@ static int first_call_starts(void (*call)(void))
 {
 	rcu = &urcu_memb_flavor;
 	call();
-	if (kvtest_count_threads("kvfree-timer") != 1)
+	if (!kvtest_threads_become("kvfree-timer", 1))
 		return 1;
 	if (!kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG))
 		return 2;
@@ -235,7 +235,7 @@ static int try_first(void)
 	kvarena_reset();
 	rcu = &urcu_memb_flavor;
 	try();
-	if (kvtest_count_threads("kvfree-timer") != 1)
+	if (!kvtest_threads_become("kvfree-timer", 1))
 		return 1;
 	urcu_kvfree_rcu_barrier_flavor(rcu);
 	return kvarena_freed() >= 1 && !kvarena_twice() ? KVCHILD_OK : 3;

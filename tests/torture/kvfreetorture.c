@@ -406,7 +406,7 @@ static void check_library(unsigned int fds)
 	if (stats.queued != object_account.queued)
 		object_error("the library counts %" PRIu64 " objects, we %" PRIu64,
 			stats.queued, object_account.queued);
-	if (kvtest_count_threads("kvfree-"))
+	if (!kvtest_threads_become("kvfree-", 0))
 		object_error("threads are left");
 	if (kvtest_count_fds() != fds)
 		object_error("%u descriptors at the start, %u at the end",

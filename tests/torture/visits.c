@@ -133,11 +133,9 @@ void torture_start(struct worker *self)
 /* After an exit nothing is left, whatever went before. */
 static void check_exit(const char *who)
 {
-	unsigned int threads = kvtest_count_threads("kvfree-");
-
-	if (threads)
+	if (!kvtest_threads_become("kvfree-", 0))
 		object_error("%s: %u threads are left after exit", who,
-				threads);
+			kvtest_count_threads("kvfree-"));
 }
 
 static void cycle(struct worker *self)
