@@ -88,6 +88,8 @@ static inline bool kvinside_is_idle(void *unused)
 	bool idle;
 
 	(void) unused;
+	if (!kvfree_runtime_running())
+		return true;
 	if (timerfd_gettime(rt->timer.refill, &left))
 		abort();
 	pthread_mutex_lock(&rt->workqueue.lock);
