@@ -349,7 +349,12 @@ void urcu_kvfree_rcu_channel_offset_flavor(
  *
  * Without these calls, fork() is safe too: the child starts anew, and what
  * was pending in the parent is never freed in the child. Raw calls in such a child
- * go to the emergency list until its first clean call.
+ * go to the emergency list until its first clean call. But liburcu keeps its own
+ * locks over a bare fork(): when one of this library's workers, or another thread,
+ * was waiting for a grace period at that moment, every grace period of that flavor
+ * hangs in the child, and so do the calls here that wait for one. A child that does
+ * more than exec needs these calls; with bp, urcu_bp_before_fork() and its pair
+ * are enough.
  *
  * As liburcu's own fork rule says, reader threads registered with a flavor other
  * than bp must unregister before the fork if the child is to wait for grace
