@@ -345,7 +345,9 @@ void urcu_kvfree_rcu_channel_offset_flavor(
  * is then freed in both processes, each its own copy. after_fork_child starts
  * the threads again; it returns 0, or -1 with errno when that failed, and then
  * the next clean call tries again. In between, other threads may queue,
- * allocate and free; barrier, channel_destroy, shrink, init and exit wait.
+ * allocate and free; barrier, channel_destroy, shrink, init and exit wait. A call
+ * that another thread is in the middle of at the fork is not finished in the
+ * child: its object is not freed there, and may be counted as pending.
  *
  * Without these calls, fork() is safe too: the child starts anew, and what
  * was pending in the parent is never freed in the child. Raw calls in such a child

@@ -20,8 +20,8 @@ unset URCU_RAWCHECK_SHARED URCU_RAWCHECK_LIBRARY LD_PRELOAD
 # The watchdogs of the proofs: everything is slower here.
 export KVFREE_PROOF_SECONDS=250
 
-# The double of a stopped thread in parked.c.
-suppress='-s stand_with_the_lock'
+# The doubles of a stopped thread, in parked.c and kvhold.c.
+suppress='-s stand_with_the_lock -s stand'
 
 # One program: a line of the table, and the log if it is of interest.
 if test "${1-}" = --one; then

@@ -1,0 +1,81 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The liburcu-kvfree authors
+#
+# locks.sh - valgrind's helgrind and drd find no misuse of a lock in the library:
+# no order that could deadlock, no unlock by another thread, none destroyed while
+# held, none still held at the end
+#
+# Their race reports are left out: both take an atomic access for a plain one.
+# Races are ThreadSanitizer's to find. Nor do they follow a fork: the child's new
+# library has new locks at the old addresses.
+
+set -u
+torture=$top_builddir/tests/torture/kvfreetorture
+misuse=$top_builddir/tests/regression/lock_misuse
+log=${TMPDIR:-/tmp}/locks-$$.log
+races=${TMPDIR:-/tmp}/locks-$$.supp
+trap 'rm -f "$log" "$races"' EXIT
+
+fail()
+{
+	echo "locks.sh: $1" >&2
+	cat "$log" >&2
+	exit 1
+}
+
+skip()
+{
+	echo "SKIP: $1"
+	exit 77
+}
+
+if nm "$torture" 2>/dev/null | grep -q -e __asan_init -e __tsan_init; then
+	skip "a build with a sanitizer does not run in valgrind"
+fi
+command -v valgrind >/dev/null 2>&1 || skip "no valgrind"
+# valgrind 3.19 gives up on the DWARF 5 of clang 14.
+if valgrind -q "$misuse" 2>&1 | grep -q 'debuginfo reader'; then
+	skip "this valgrind does not read this compiler's debug information"
+fi
+
+cat >"$races" <<EOT
+{
+	an atomic access is taken for a plain one
+	Helgrind:Race
+	obj:*
+}
+{
+	an atomic access is taken for a plain one
+	drd:ConflictingAccess
+	obj:*
+}
+EOT
+
+# grind TOOL PROGRAM [ARG...]
+grind()
+{
+	grind_tool=$1
+	shift
+	valgrind -q --tool="$grind_tool" --suppressions="$races" \
+		--error-exitcode=9 "$@" >"$log" 2>&1
+}
+
+for tool in helgrind drd; do
+	# A handler's trylock may meet the lock of the call that it interrupted.
+	# drd takes that for a deadlock.
+	case $tool in
+	drd) options='--no-forks --no-signals' ;;
+	*) options=--no-forks ;;
+	esac
+	grind $tool "$misuse"
+	[ $? -eq 9 ] || fail "$tool does not see the misuse that is there"
+	grep -q -i 'unlock\|not locked' "$log" || fail "$tool sees no bad unlock"
+	for flavor in memb mb qsbr bp; do
+		grind $tool "$torture" --flavor=$flavor --duration=1 $options ||
+			fail "$tool, $flavor"
+		grep -q '^==' "$log" && fail "$tool says something, $flavor"
+		echo "$tool, $flavor: $(sed -n 's/^objects  *//p' "$log")"
+	done
+done
+exit 0
