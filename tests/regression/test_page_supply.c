@@ -88,13 +88,22 @@ static void run_dry(void)
 	queue_raw(1);
 }
 
+/* A refill that finds the record's lock held leaves it to the owner's next call
+ * to ask again. This asks as that call would. */
+static void ask_again(struct kvfree_thread *thread)
+{
+	kvfree_refill_request(&thread->refill_gate);
+}
+
 static bool a_refill_failed(void *nr)
 {
+	ask_again(kvinside_record(rcu));
 	return kvtest_stats(NULL).refill_failures >= *(uint64_t *) nr;
 }
 
 static bool has_a_cached_page(void *thread)
 {
+	ask_again(thread);
 	return kvinside_cached(thread) > 0;
 }
 
@@ -329,6 +338,8 @@ static bool cache_is_full(void *arg)
 	kvfree_thread_lock(thread);
 	full = thread->nr_cached >= thread->target;
 	kvfree_thread_unlock(thread);
+	if (!full)
+		ask_again(thread);
 	return full;
 }
 
