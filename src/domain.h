@@ -55,8 +55,8 @@ struct kvfree_domain {
 
 	/* Written by raw calls that leave the fast path. */
 	struct kvfree_emergency *emergency KVFREE_CACHE_ALIGNED; /* atomic */
-	long nr_full KVFREE_CACHE_ALIGNED; /* atomic: full pages that wait */
-	unsigned int kick_gate;	/* atomic: a gate (timer.h), until collection */
+	/* Atomic: a gate (timer.h), until collection. */
+	unsigned int kick_gate KVFREE_CACHE_ALIGNED;
 	int kicked;		/* atomic: a kick asks for this domain */
 
 	pthread_mutex_t lock KVFREE_CACHE_ALIGNED;

@@ -201,7 +201,6 @@ static void reset_queue(void)
 		domain->threads = NULL;
 		memset(domain->blank, 0, sizeof(domain->blank));
 		domain->emergency = NULL;
-		domain->nr_full = 0;
 		memset(&domain->count, 0, sizeof(domain->count));
 	}
 }

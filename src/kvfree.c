@@ -23,8 +23,8 @@
  *     spinlock, stores the pointer into the current page, unlocks. That is the
  *     fast path, below.
  *  2. A full page goes to the record's full list and the next comes from the
- *     record's cache of empty pages. When kick_pages full pages wait in the domain, the
- *     call arms the kick timer; when a page comes into use, the tick timer.
+ *     record's cache of empty pages. When kick_pages full ones wait, the call
+ *     arms the kick timer; when a page comes into use, the tick timer.
  *  3. No page, no record, or the lock is held: the object itself, through its
  *     rcu_head, goes to the domain's emergency list (emergency.h), and the
  *     refill timer is armed.
@@ -269,35 +269,28 @@ static inline unsigned int channel_of(const void *ptr)
  * Inlined, like run_events(), so that a raw call's machine code has no way to a
  * mutex, whatever @clean is at run time: tests/proofs/disasm.pl sees to it.
  *
- * A page filled up. A clean call asks the workers for a drain itself. So does the
- * next clean call of an owner that makes some: the timer costs a raw call
- * much more. An owner that makes none arms the timer.
+ * kick_pages full pages wait. A clean call asks the workers for a drain itself. So
+ * does the next clean call of an owner that makes some: the timer costs a raw call
+ * much more. An owner that makes none, or is late, arms the timer.
  */
-static inline __attribute__((always_inline)) void page_full(
-		struct kvfree_thread *thread, bool clean)
+static inline __attribute__((always_inline)) void pages_wait(
+		struct kvfree_thread *thread, bool late, bool clean)
 {
-	struct kvfree_domain *domain = thread->domain;
-	long many = (long) kvfree_runtime.conf.kick_pages;
-	/* Relaxed: the kick orders it. */
-	long nr = __atomic_add_fetch(&domain->nr_full, 1, __ATOMIC_RELAXED);
-
-	if (nr < many)
-		return;
 	if (clean)
-		kvfree_drain_kick(domain);
-	else if (nr < 2 * many && __atomic_load_n(&thread->clean_seen,
+		kvfree_drain_kick(thread->domain);
+	else if (!late && __atomic_load_n(&thread->clean_seen,
 			__ATOMIC_RELAXED))
 		__atomic_store_n(&thread->kick_due, 1, __ATOMIC_RELAXED);
 	else
-		kvfree_kick(domain);
+		kvfree_kick(thread->domain);
 }
 
 /* What an append left to do, once the lock is released. Raw-safe if not @clean. */
 static inline __attribute__((always_inline)) void run_events(
 		struct kvfree_thread *thread, unsigned int events, bool clean)
 {
-	if (events & KVFREE_EVENT_FULL)
-		page_full(thread, clean);
+	if (events & KVFREE_EVENT_KICK)
+		pages_wait(thread, events & KVFREE_EVENT_LATE, clean);
 	if (events & KVFREE_EVENT_TICK)
 		kvfree_tick_arm();
 	if (events & KVFREE_EVENT_REFILL)
@@ -504,18 +497,17 @@ static inline void free_victim(struct kvfree_thread *thread, void *victim)
  */
 static __attribute__((noinline)) void swap_slow(struct kvfree_thread *thread)
 {
+	void *victims[KVFREE_RECLAIM_BULK];
 	struct kvfree_bulk *spent = NULL;
-	void *first, *second = NULL;
+	size_t i, nr;
 
-	first = kvfree_thread_take_ripe(thread, &spent);
-	if (kvfree_many_ripe(thread->nr_ripe_pages) && !spent)
-		second = kvfree_thread_take_ripe(thread, &spent);
+	nr = kvfree_thread_take_some(thread,
+			kvfree_ripe_share(thread->nr_ripe_pages), victims,
+			&spent);
 	kvfree_thread_unlock(thread);
 	kvfree_thread_mark_clean(thread);
-	if (first)
-		free_victim(thread, first);
-	if (second)
-		free_victim(thread, second);
+	for (i = 0; i < nr; i++)
+		free_victim(thread, victims[i]);
 	kvfree_bulk_free(thread->domain, spent);
 }
 

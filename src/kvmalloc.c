@@ -262,7 +262,7 @@ static size_t large_threshold(void)
 static void reclaim_few(void)
 {
 	struct kvfree_thread *thread = kvfree_tls.recent;
-	size_t nr = RECLAIM_EVERY;
+	size_t nr = RECLAIM_EVERY, share;
 
 	if (!thread || ++thread->allocations % RECLAIM_EVERY)
 		return;
@@ -270,10 +270,9 @@ static void reclaim_few(void)
 	/* Relaxed: the owner peeks; what it takes, it takes under the lock. */
 	if (!__atomic_load_n(&thread->ripe, __ATOMIC_RELAXED))
 		return;
-	if (kvfree_many_ripe(__atomic_load_n(&thread->nr_ripe_pages,
-			__ATOMIC_RELAXED)))
-		nr += nr / 2;
-	kvfree_thread_reclaim(thread, nr);
+	share = kvfree_ripe_share(__atomic_load_n(&thread->nr_ripe_pages,
+			__ATOMIC_RELAXED));
+	kvfree_thread_reclaim(thread, nr + nr / 2 * (share - 1));
 }
 
 void *urcu_kvmalloc(size_t size)

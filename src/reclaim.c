@@ -26,8 +26,8 @@
 
 /* A batch of more pages than this asks another worker to help free it. */
 #define HELP_PAGES	16
-/* Ripe pages, in units of kick_pages, beyond which an owner has fallen behind. */
-#define RIPE_KICKS	32
+/* An owner with this many times kick_pages ripe pages has fallen behind. */
+#define RIPE_KICKS	64
 /* Pointers of the emergency list that are freed in one call. */
 #define EMERGENCY_BULK	64
 /* A grace period longer than this is reported, then at each doubling. */
@@ -100,33 +100,100 @@ static void emergency_free(struct kvfree_domain *domain,
 		objects_free(domain, channel, nr, ptrs);
 }
 
-/*
- * Whether the owner of a page will free what is ripe in it: it is in clean
- * contexts now and then, keeps up, and nobody asked for everything to be freed.
- */
-static bool page_hand_back(struct kvfree_batch *batch, struct kvfree_bulk *bulk)
+/* Ripe pages of one owner, linked by next. */
+struct ripe_chain {
+	struct kvfree_bulk *head, *tail;
+	unsigned int nr;
+};
+
+/* Ripe pages with which an owner has fallen behind. */
+static unsigned int ripe_limit(void)
 {
-	const struct kvfree_conf *conf = &kvfree_runtime.conf;
-	struct kvfree_thread *owner = bulk->owner;
+	return RIPE_KICKS * kvfree_runtime.conf.kick_pages;
+}
+
+/*
+ * Give @chain to @owner if it will free what is ripe: it is in clean contexts now
+ * and then, and keeps up. One short critical section however long the chain: a raw
+ * call that meets it goes to the emergency list.
+ */
+static bool chain_hand_back(const struct ripe_chain *chain,
+		struct kvfree_thread *owner)
+{
 	bool wanted;
 
-	/* With a single worker nobody could take it back from an owner that
-	 * stays away while the worker waits for a grace period. */
-	if (batch->how & KVFREE_DRAIN_KEEP || conf->workers == 1 || conf->debug ||
-	    bulk->channel != KVFREE_CHANNEL_MALLOC || !bulk->nr ||
-	    !kvfree_thread_lock_few(owner))
+	if (!kvfree_thread_lock_few(owner))
 		return false;
-	wanted = owner->nr_ripe_pages < RIPE_KICKS * conf->kick_pages &&
+	wanted = owner->nr_ripe_pages < ripe_limit() &&
 		(owner->was_clean ||
 		 __atomic_load_n(&owner->clean_seen, __ATOMIC_RELAXED)) &&
 		__atomic_load_n(&owner->state, __ATOMIC_RELAXED) ==
 			KVFREE_THREAD_OWNED;
 	if (wanted) {
-		bulk->next = owner->ripe;
-		kvfree_thread_set_ripe(owner, bulk, owner->nr_ripe_pages + 1);
+		chain->tail->next = owner->ripe;
+		kvfree_thread_set_ripe(owner, chain->head,
+				owner->nr_ripe_pages + chain->nr);
 	}
 	kvfree_thread_unlock(owner);
 	return wanted;
+}
+
+/* Move the pages at the head of @pages that have one owner to @chain, as many as an
+ * owner may be given, or to @rest where they hold what an owner does not free. */
+static struct kvfree_thread *chain_take(struct kvfree_bulk_list *pages,
+		struct ripe_chain *chain, struct kvfree_bulk_list *rest)
+{
+	struct kvfree_thread *owner = pages->head->owner;
+
+	while (pages->head && pages->head->owner == owner &&
+	       chain->nr < ripe_limit()) {
+		struct kvfree_bulk *bulk = kvfree_bulk_list_pop(pages);
+
+		if (bulk->channel != KVFREE_CHANNEL_MALLOC || !bulk->nr) {
+			kvfree_bulk_list_push(rest, bulk);
+			continue;
+		}
+		bulk->next = chain->head;
+		chain->head = bulk;
+		if (!chain->tail)
+			chain->tail = bulk;
+		chain->nr++;
+	}
+	return owner;
+}
+
+/*
+ * Hand pages back to their owners, unless somebody asked for everything to be freed.
+ * The others stay in the batch. Returns whether an owner got some. With a
+ * single worker nobody could take them back from an owner that stays away while the
+ * worker waits for a grace period.
+ */
+static bool batch_hand_back(struct kvfree_batch *batch)
+{
+	const struct kvfree_conf *conf = &kvfree_runtime.conf;
+	struct kvfree_bulk_list rest = { NULL, NULL, 0 };
+	bool handed = false;
+
+	if (batch->how & KVFREE_DRAIN_KEEP || conf->workers == 1 || conf->debug)
+		return false;
+	while (batch->pages.head) {
+		struct ripe_chain chain = { NULL, NULL, 0 };
+		struct kvfree_thread *owner = chain_take(&batch->pages, &chain,
+				&rest);
+
+		if (chain.nr && chain_hand_back(&chain, owner)) {
+			handed = true;
+			continue;
+		}
+		while (chain.head) {
+			struct kvfree_bulk *bulk = chain.head;
+
+			chain.head = bulk->next;
+			kvfree_bulk_list_push(&rest, bulk);
+		}
+	}
+	kvfree_bulk_list_splice(&batch->pages, &rest);
+	return handed;
 }
 
 /* ------------------------------------------------------------------ */
@@ -219,8 +286,6 @@ static void collect_thread(struct kvfree_domain *domain,
 	kvfree_hook(KVFREE_HOOK_DRAIN_LOCKED);
 	exiting = __atomic_load_n(&thread->state, __ATOMIC_RELAXED) ==
 		KVFREE_THREAD_EXITING;
-	__atomic_fetch_sub(&domain->nr_full, (long) thread->full.count,
-			__ATOMIC_RELAXED);
 	kvfree_bulk_list_splice(&batch->pages, &thread->full);
 	if (exiting || batch->how & KVFREE_DRAIN_ALL)
 		collect_current(thread, batch);
@@ -399,7 +464,7 @@ static void batch_free_pages(struct kvfree_batch *batch)
 {
 	struct kvfree_bulk *bulk;
 	size_t left;
-	bool asked = false, handed = false;
+	bool asked = false;
 
 	while ((bulk = batch_pop(batch, &left))) {
 		if (left > HELP_PAGES && !asked) {
@@ -407,14 +472,8 @@ static void batch_free_pages(struct kvfree_batch *batch)
 					&batch->help);
 			asked = true;
 		}
-		if (page_hand_back(batch, bulk))
-			handed = true;
-		else
-			page_free(batch->domain, bulk);
+		page_free(batch->domain, bulk);
 	}
-	/* An owner that never comes back: the next tick's reaping looks. */
-	if (handed)
-		kvfree_tick_arm();
 }
 
 void kvfree_help_work(struct kvfree_work *work)
@@ -450,6 +509,9 @@ static void batch_free(struct kvfree_domain *domain, struct kvfree_batch *batch)
 {
 	if (batch_empty(batch) || !batch_may_free(domain, batch))
 		return;
+	/* An owner that never comes back: the next tick's reaping looks. */
+	if (batch_hand_back(batch))
+		kvfree_tick_arm();
 	batch_free_pages(batch);
 	emergency_free(domain, batch->emergency);
 	batch->emergency = NULL;

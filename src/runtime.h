@@ -77,4 +77,19 @@ static inline bool kvfree_many_ripe(unsigned int pages)
 	return pages > 4 * kvfree_runtime.conf.kick_pages;
 }
 
+/* Ripe objects that are taken in one critical section. */
+#define KVFREE_RECLAIM_BULK	8
+
+/* How many of them a call frees. Who queues faster than workers free pays with
+ * frees of its own, the more the longer its ripe list: so memory stays bounded. */
+static inline unsigned int kvfree_ripe_share(unsigned int pages)
+{
+	unsigned int nr;
+
+	if (caa_likely(!kvfree_many_ripe(pages)))
+		return 1;
+	nr = 1 + pages / (4 * kvfree_runtime.conf.kick_pages);
+	return nr < KVFREE_RECLAIM_BULK ? nr : KVFREE_RECLAIM_BULK;
+}
+
 #endif /* KVFREE_RUNTIME_H */

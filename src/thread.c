@@ -29,9 +29,6 @@
 #define RELAX_TRIES	64
 #define YIELD_TRIES	64
 
-/* Ripe objects that are taken in one critical section. */
-#define RECLAIM_BULK	8
-
 KVFREE_TLS struct kvfree_tls kvfree_tls;
 
 void kvfree_thread_lock(struct kvfree_thread *thread)
@@ -79,7 +76,10 @@ bool kvfree_thread_append_slow(struct kvfree_thread *thread,
 		thread->nr_queued += bulk->nr;
 		kvfree_bulk_list_push(&thread->full, bulk);
 		thread->current[channel] = NULL;
-		*events |= KVFREE_EVENT_FULL;
+		if (thread->full.count >= kvfree_runtime.conf.kick_pages)
+			*events |= KVFREE_EVENT_KICK;
+		if (thread->full.count >= 2 * kvfree_runtime.conf.kick_pages)
+			*events |= KVFREE_EVENT_LATE;
 	}
 	bulk = thread->cache;
 	if (!bulk) {
@@ -128,8 +128,7 @@ void kvfree_thread_kick_due(struct kvfree_thread *thread)
 	kvfree_drain_kick(thread->domain);
 }
 
-/* Take up to @max, as many as one page still has. Caller holds the lock. */
-static size_t take_some(struct kvfree_thread *thread, size_t max,
+size_t kvfree_thread_take_some(struct kvfree_thread *thread, size_t max,
 		void **victims, struct kvfree_bulk **spent)
 {
 	size_t nr = 0;
@@ -152,12 +151,14 @@ size_t kvfree_thread_reclaim(struct kvfree_thread *thread, size_t max)
 
 	do {
 		struct kvfree_bulk *spent = NULL;
-		void *victims[RECLAIM_BULK];
+		void *victims[KVFREE_RECLAIM_BULK];
+		size_t left = max - sum;
 
 		if (pthread_spin_trylock(&thread->lock) != 0)
 			break;
-		nr = take_some(thread, max - sum < RECLAIM_BULK ? max - sum :
-				RECLAIM_BULK, victims, &spent);
+		nr = kvfree_thread_take_some(thread,
+				left < KVFREE_RECLAIM_BULK ? left :
+				KVFREE_RECLAIM_BULK, victims, &spent);
 		kvfree_thread_unlock(thread);
 		for (i = 0; i < nr; i++) {
 			kvfree_hook(KVFREE_HOOK_VICTIM);

@@ -133,9 +133,10 @@ static inline bool kvfree_thread_append(struct kvfree_thread *thread,
 
 /* What an append asks its caller to do once the lock is released. */
 enum kvfree_event {
-	KVFREE_EVENT_FULL = 1 << 0,	/* a page filled up */
-	KVFREE_EVENT_TICK = 1 << 1,	/* a page came into use */
-	KVFREE_EVENT_REFILL = 1 << 2,	/* the cache is empty */
+	KVFREE_EVENT_KICK = 1 << 0,	/* kick_pages full pages wait */
+	KVFREE_EVENT_LATE = 1 << 1,	/* twice as many do */
+	KVFREE_EVENT_TICK = 1 << 2,	/* a page came into use */
+	KVFREE_EVENT_REFILL = 1 << 3,	/* the cache is empty */
 };
 
 /*
@@ -171,6 +172,10 @@ static inline void kvfree_thread_cache_push(struct kvfree_thread *thread,
  */
 void *kvfree_thread_take_ripe(struct kvfree_thread *thread,
 		struct kvfree_bulk **spent);
+
+/* The same for up to @max, as many as the first page still has; how many. */
+size_t kvfree_thread_take_some(struct kvfree_thread *thread, size_t max,
+		void **victims, struct kvfree_bulk **spent);
 
 /* The list @ripe of @nr pages becomes the record's. Caller holds the lock. */
 static inline void kvfree_thread_set_ripe(struct kvfree_thread *thread,

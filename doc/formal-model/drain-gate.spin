@@ -82,7 +82,6 @@ bit record_lock;
 byte cur;			/* objects in the current page */
 byte full_pages;			/* full pages */
 byte emergency;			/* objects on the list */
-short nr_full;			/* the counter that producers compare */
 
 /* Store buffers: set while the store has not reached memory. */
 bit sb_unlock, sb_push;
@@ -250,16 +249,16 @@ active proctype owner()
 			retired = (cur == RECORDS);
 			full_pages = full_pages + retired;
 			fresh = (cur == 0 || retired);
-			cur = (retired -> 1 : cur + 1)
+			cur = (retired -> 1 : cur + 1);
+			retired = (retired && full_pages >= KICK_PAGES)
 		}
 		sb_unlock = 1;
 		if
 		:: retired ->
-			d_step { unlock_visible -> nr_full++; retired = 0 }
+			retired = 0;
 			if
-			:: nr_full >= KICK_PAGES -> kick(unlock_visible, false)
-			:: nr_full >= KICK_PAGES -> drain_kick()
-			:: else
+			:: kick(unlock_visible, false)
+			:: unlock_visible -> drain_kick()
 			fi
 		:: else
 		fi;
@@ -356,7 +355,6 @@ end:
 			unfinished = 1;
 			skipped = 1
 		:: else ->
-			nr_full = nr_full - full_pages;
 			full_pages = 0;
 			if
 			:: how & ALL -> cur = 0

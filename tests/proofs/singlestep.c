@@ -156,9 +156,9 @@ static void say_state(const struct kvfree_thread *record)
 {
 	struct kvfree_domain *domain = kvfree_domain_get(flavor);
 
-	proof_say("tick gate %u, kick gate %u, kicked %d, full pages %ld, emergency list %p of %llu, collecting %d, busy %d %d, requested %u, grace period since %llu, drains %llu, kicks %llu; producer: page %p with %u, cache %u; step %ld, freed %ld in pages, %ld on the list; queued %llu, freed %llu",
+	proof_say("tick gate %u, kick gate %u, kicked %d, full pages %zu, emergency list %p of %llu, collecting %d, busy %d %d, requested %u, grace period since %llu, drains %llu, kicks %llu; producer: page %p with %u, cache %u; step %ld, freed %ld in pages, %ld on the list; queued %llu, freed %llu",
 		kvfree_runtime.tick_gate, domain->kick_gate, domain->kicked,
-		domain->nr_full, (void *) domain->emergency,
+		record->full.count, (void *) domain->emergency,
 		(unsigned long long) domain->count.emergency,
 		domain->collecting, domain->batch[0].busy,
 		domain->batch[1].busy, domain->requested,
@@ -279,7 +279,7 @@ static void fill_page(unsigned int number)
 		kvfree_thread_cache_push(mine, stash[--nr_stash]);
 }
 
-/* No page to be had: what is queued goes to the full list, uncounted. */
+/* No page to be had: what is queued goes to the full list, without a kick. */
 static void take_pages(unsigned int number)
 {
 	struct kvfree_bulk *bulk = mine->current[number];
@@ -288,8 +288,6 @@ static void take_pages(unsigned int number)
 		mine->current[number] = NULL;
 		mine->nr_queued += bulk->nr;
 		kvfree_bulk_list_push(&mine->full, bulk);
-		__atomic_fetch_add(&mine->domain->nr_full, 1,
-				__ATOMIC_RELAXED);
 	}
 	stash_cache();
 }

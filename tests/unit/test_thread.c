@@ -226,7 +226,7 @@ static void the_first_append_takes_a_page_and_asks_for_a_tick(void **state)
 	assert_true(events & KVFREE_EVENT_TICK);
 	/* One page ahead: the cache is empty now. */
 	assert_true(events & KVFREE_EVENT_REFILL);
-	assert_false(events & KVFREE_EVENT_FULL);
+	assert_false(events & KVFREE_EVENT_KICK);
 	assert_true(kvfree_thread_append(thread, 0, kvarena_object()));
 	assert_int_equal(kvfree_thread_queued(thread), 2);
 }
@@ -237,17 +237,36 @@ static void a_full_page_goes_to_the_full_list(void **state)
 	unsigned int events = 0;
 
 	(void) state;
+	kvfree_runtime.conf.kick_pages = 2;
 	fill_page(thread, 0);
 	assert_false(kvfree_thread_append(thread, 0, kvarena_nth(0)));
 	assert_false(kvfree_thread_append_slow(thread, 0, kvarena_nth(0),
 		&events));
-	assert_true(events & KVFREE_EVENT_FULL);
+	assert_false(events & KVFREE_EVENT_KICK);
 	assert_int_equal(thread->full.count, 1);
 	assert_int_equal(thread->full.head->nr, KVFREE_BULK_RECORDS);
 	assert_null(thread->current[0]);
 	assert_int_equal(kvfree_thread_queued(thread), KVFREE_BULK_RECORDS);
-	/* Nobody counted it as waiting: the caller does, by the event. */
-	__atomic_fetch_add(&domain->nr_full, 1, __ATOMIC_RELAXED);
+}
+
+static void kick_pages_full_pages_ask_for_a_kick(void **state)
+{
+	struct kvfree_thread *thread = kvfree_thread_get_clean(domain);
+	unsigned int events, nr;
+
+	(void) state;
+	kvfree_runtime.conf.kick_pages = 2;
+	for (nr = 1; nr <= 4; nr++) {
+		events = 0;
+		if (!thread->cache)
+			kvfree_thread_cache_push(thread,
+					kvfree_bulk_alloc(domain));
+		fill_page(thread, 0);
+		kvfree_thread_append_slow(thread, 0, kvarena_nth(0), &events);
+		assert_int_equal(thread->full.count, nr);
+		assert_int_equal(!!(events & KVFREE_EVENT_KICK), nr >= 2);
+		assert_int_equal(!!(events & KVFREE_EVENT_LATE), nr >= 4);
+	}
 }
 
 static void each_channel_has_a_page_of_its_own(void **state)
@@ -500,6 +519,7 @@ int main(void)
 		test(an_append_without_a_page_asks_for_a_refill),
 		test(the_first_append_takes_a_page_and_asks_for_a_tick),
 		test(a_full_page_goes_to_the_full_list),
+		test(kick_pages_full_pages_ask_for_a_kick),
 		test(each_channel_has_a_page_of_its_own),
 		test(a_held_lock_is_given_up_on_after_a_few_tries),
 		test(a_clean_lock_waits),
