@@ -111,6 +111,44 @@ static void a_mightsleep_call_makes_a_page_where_there_is_none(void **state)
 		KVFREE_BULK_RECORDS + 1);
 }
 
+/* The pages that are being filled become ripe, as by a batch. */
+static void ripen(void)
+{
+	struct kvfree_bulk *bulk = thread->current[KVFREE_CHANNEL_MALLOC];
+
+	kvinside_lock(thread);
+	thread->current[KVFREE_CHANNEL_MALLOC] = NULL;
+	thread->nr_queued += bulk->nr;
+	bulk->next = thread->ripe;
+	kvfree_thread_set_ripe(thread, bulk, 1);
+	kvfree_thread_unlock(thread);
+}
+
+/* kick_pages is 2 here: more than 8 ripe pages are many. */
+static void a_clean_call_frees_more_the_longer_the_ripe_list_is(void **state)
+{
+	static const unsigned int pages[] = { 1, 8, 9, 16, 55, 56, 1000 };
+	static const unsigned int frees[] = { 1, 1, 2, 3, 7, 8, 8 };
+	unsigned int i;
+
+	(void) state;
+	queue_clean(100);
+	ripen();
+	queue_clean(1);		/* takes a new page, and that is all */
+	for (i = 0; i < 7; i++) {
+		size_t before = kvarena_freed();
+
+		kvinside_lock(thread);
+		kvfree_thread_set_ripe(thread, thread->ripe, pages[i]);
+		kvfree_thread_unlock(thread);
+		queue_clean(1);
+		assert_int_equal(kvarena_freed() - before, frees[i]);
+	}
+	kvinside_lock(thread);
+	kvfree_thread_set_ripe(thread, thread->ripe, 1);
+	kvfree_thread_unlock(thread);
+}
+
 static bool was_kicked(void *kicks)
 {
 	return kvtest_stats(&kvgp_flavor).kicks > *(uint64_t *) kicks;
@@ -221,6 +259,7 @@ int main(void)
 		test(a_raw_call_that_finds_the_lock_held_uses_the_emergency_list),
 		test(a_raw_call_asks_for_pages_before_it_runs_out),
 		test(a_mightsleep_call_makes_a_page_where_there_is_none),
+		test(a_clean_call_frees_more_the_longer_the_ripe_list_is),
 		test(clean_calls_kick_at_kick_pages),
 		test(raw_calls_kick_by_the_timer),
 		test(the_emergency_list_kicks_when_it_is_long),
