@@ -182,7 +182,10 @@ static void the_refill_timer(void)
 	uint64_t before;
 
 	fail(kvfree_runtime.timer.refill, 1000000);
-	run_dry(record);
+	/* What was asked for before may come first. */
+	do
+		run_dry(record);
+	while (!proof_load(&failed));
 	no_more_failures("refill");
 	before = run_dry(record);
 	expect(refilled, &before, "refill");
