@@ -87,7 +87,7 @@ static void conf_defaults(struct kvfree_conf *conf)
 	conf->min_cached_pages = 5;
 	conf->refill_backoff_msec = 5000;
 	conf->drain_msec = 100;
-	conf->kick_pages = 16;
+	conf->kick_pages = 32;
 	conf->workers = cpus < 1 ? 1 : cpus > 4 ? 4 : (unsigned int) cpus;
 	conf->debug = URCU_KVFREE_DEBUG_OFF;
 	conf->large_threshold = 131072;

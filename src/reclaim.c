@@ -25,9 +25,9 @@
 #include "trace.h"
 
 /* A batch of more pages than this asks another worker to help free it. */
-#define HELP_PAGES	16
+#define HELP_PAGES	64
 /* An owner with this many times kick_pages ripe pages has fallen behind. */
-#define RIPE_KICKS	64
+#define RIPE_KICKS	32
 /* Pointers of the emergency list that are freed in one call. */
 #define EMERGENCY_BULK	64
 /* A grace period longer than this is reported, then at each doubling. */

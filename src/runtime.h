@@ -74,7 +74,7 @@ static inline bool kvfree_runtime_running(void)
  * empties it. */
 static inline bool kvfree_many_ripe(unsigned int pages)
 {
-	return pages > 4 * kvfree_runtime.conf.kick_pages;
+	return pages > 2 * kvfree_runtime.conf.kick_pages;
 }
 
 /* Ripe objects that are taken in one critical section. */
@@ -88,7 +88,7 @@ static inline unsigned int kvfree_ripe_share(unsigned int pages)
 
 	if (caa_likely(!kvfree_many_ripe(pages)))
 		return 1;
-	nr = 1 + pages / (4 * kvfree_runtime.conf.kick_pages);
+	nr = 1 + pages / (2 * kvfree_runtime.conf.kick_pages);
 	return nr < KVFREE_RECLAIM_BULK ? nr : KVFREE_RECLAIM_BULK;
 }
 

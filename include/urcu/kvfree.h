@@ -102,7 +102,8 @@ int urcu_kvfree_attr_set_refill_backoff_msec(struct urcu_kvfree_attr *attr,
  * default 100. */
 int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
 		unsigned int msec);
-/* How many full pages of a thread start a batch at once, 1 to 65536, default 16. */
+/* How many full pages of a thread start a batch at once, 1 to 65536, default 32:
+ * some 16,000 objects. */
 int urcu_kvfree_attr_set_kick_pages(struct urcu_kvfree_attr *attr,
 		unsigned int pages);
 /* Worker threads, 1 to 64, default the lesser of 4 and the CPUs online. */

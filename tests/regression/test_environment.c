@@ -42,7 +42,7 @@ static bool has_defaults(void)
 
 	return conf->min_cached_pages == 5 &&
 		conf->refill_backoff_msec == 5000 &&
-		conf->drain_msec == 100 && conf->kick_pages == 16 &&
+		conf->drain_msec == 100 && conf->kick_pages == 32 &&
 		conf->workers == (unsigned int) (cpus < 4 ? cpus : 4) &&
 		conf->large_threshold == 131072 && conf->debug == 0;
 }

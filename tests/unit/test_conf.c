@@ -67,7 +67,7 @@ static void a_bad_environment_value_is_ignored(void **state)
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		setenv("URCU_KVFREE_KICK_PAGES", bad[i], 1);
 		assert_int_equal(kvfree_conf_resolve(&conf, NULL), 0);
-		assert_int_equal(conf.kick_pages, 16);
+		assert_int_equal(conf.kick_pages, 32);
 	}
 	unsetenv("URCU_KVFREE_KICK_PAGES");
 }

@@ -124,10 +124,10 @@ static void ripen(void)
 	kvfree_thread_unlock(thread);
 }
 
-/* kick_pages is 2 here: more than 8 ripe pages are many. */
+/* kick_pages is 2 here: more than 4 ripe pages are many. */
 static void a_clean_call_frees_more_the_longer_the_ripe_list_is(void **state)
 {
-	static const unsigned int pages[] = { 1, 8, 9, 16, 55, 56, 1000 };
+	static const unsigned int pages[] = { 1, 4, 5, 8, 27, 28, 1000 };
 	static const unsigned int frees[] = { 1, 1, 2, 3, 7, 8, 8 };
 	unsigned int i;
 
