@@ -15,7 +15,8 @@
  * Three timers:
  *  - tick: armed for drain_msec when a page comes into use or something goes
  *    to the emergency list. Drains everything, partial pages too.
- *  - kick: armed for now when kick_pages full pages wait. Drains full pages.
+ *  - kick: armed for now when kick_pages full pages of a record wait. Drains full
+ *    pages.
  *  - refill: armed for now when a cache ran empty, for the back-off time when
  *    the allocator failed.
  * Kick and tick are two timers, and not one whose time is shortened, so that re-arming
