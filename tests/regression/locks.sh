@@ -35,7 +35,7 @@ if nm "$torture" 2>/dev/null | grep -q -e __asan_init -e __tsan_init; then
 fi
 command -v valgrind >/dev/null 2>&1 || skip "no valgrind"
 # valgrind 3.19 gives up on the DWARF 5 of clang 14.
-if valgrind -q "$misuse" 2>&1 | grep -q 'debuginfo reader'; then
+if valgrind -q "$torture" --help 2>&1 | grep -q 'debuginfo reader'; then
 	skip "this valgrind does not read this compiler's debug information"
 fi
 

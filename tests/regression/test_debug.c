@@ -55,8 +55,9 @@ static void again_headless(struct kvtest_object *object)
 
 static void again_try(struct kvtest_object *object)
 {
-	if (!urcu_kvfree_rcu_try_flavor(rcu, object))
-		abort();
+	/* Refused while a drain looks at the record. */
+	while (!urcu_kvfree_rcu_try_flavor(rcu, object))
+		sched_yield();
 }
 
 static void again_emergency(struct kvtest_object *object)

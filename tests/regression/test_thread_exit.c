@@ -190,10 +190,13 @@ static void calls_in_a_later_destructor_are_served(void **state)
 /* liburcu never heard of this thread, in any flavor. */
 static void *unknown_to_liburcu(void *arg)
 {
+	struct kvtest_object *object = kvarena_object();
+
 	urcu_kvfree_rcu_flavor(rcu, kvarena_object(), head);
 	urcu_kvfree_rcu_mightsleep_flavor(rcu, kvarena_object());
-	if (!urcu_kvfree_rcu_try_flavor(rcu, kvarena_object()))
-		abort();
+	/* Refused while a drain looks at the record. */
+	while (!urcu_kvfree_rcu_try_flavor(rcu, object))
+		sched_yield();
 	*(int *) arg = urcu_kvfree_rcu_barrier_flavor(rcu);
 	return NULL;
 }
