@@ -164,6 +164,18 @@ static void a_start_from_a_free_function_of_exit_is_edeadlk(void **state)
 	assert_false(kvfree_runtime_running());
 }
 
+/* It says so on stderr, and goes on. */
+static void exit_from_a_free_function_is_ignored(void **state)
+{
+	(void) state;
+	enter(urcu_kvfree_exit, at_once);
+	await_done(1);
+	assert_true(kvfree_runtime_running());
+	enter(queue_on_another_flavor, at_once);
+	await_done(2);
+	urcu_kvfree_exit();
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -174,6 +186,7 @@ int main(void)
 		TEST(before_fork_lets_a_free_function_start_the_library),
 		TEST(exit_lets_a_free_function_queue),
 		TEST(a_start_from_a_free_function_of_exit_is_edeadlk),
+		TEST(exit_from_a_free_function_is_ignored),
 	};
 
 	return kvtest_run(tests);
