@@ -313,6 +313,18 @@ static void realloc_keeps_the_contents_across_kinds(void **state)
 	assert_int_equal(large_bytes(), 0);
 }
 
+static void realloc_to_a_little_less_moves_nothing(void **state)
+{
+	char *ptr = urcu_kvmalloc(MIB);
+
+	(void) state;
+	fill(ptr, MIB, 7);
+	assert_ptr_equal(urcu_kvrealloc(ptr, MIB - 5000), ptr);
+	assert_ptr_equal(urcu_kvrealloc(ptr, MIB), ptr);
+	assert_true(is_filled(ptr, MIB, 7));
+	urcu_kvfree(ptr);
+}
+
 static void realloc_of_null_allocates(void **state)
 {
 	void *small = urcu_kvrealloc(NULL, 10);
@@ -492,6 +504,7 @@ int main(int argc, char **argv)
 		test(use_after_free_of_large_memory_crashes),
 		test(without_a_range_large_comes_from_malloc),
 		test(realloc_keeps_the_contents_across_kinds),
+		test(realloc_to_a_little_less_moves_nothing),
 		test(realloc_of_null_allocates),
 		test(realloc_to_0_is_a_pointer_that_can_be_freed),
 		test(realloc_that_fails_leaves_the_memory_alone),
