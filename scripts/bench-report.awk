@@ -399,6 +399,7 @@ function summary(	i, n, ids, text) {
 			text = "reached"
 		print "- " ids[i] ": " text
 	}
+	print "\nWhy rows fall short, and what was tried: doc/performance.md."
 }
 
 END {
