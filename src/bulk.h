@@ -53,6 +53,16 @@ static inline void kvfree_bulk_list_push(struct kvfree_bulk_list *list,
 	list->count++;
 }
 
+static inline void kvfree_bulk_list_push_front(struct kvfree_bulk_list *list,
+		struct kvfree_bulk *bulk)
+{
+	bulk->next = list->head;
+	if (!list->head)
+		list->tail = bulk;
+	list->head = bulk;
+	list->count++;
+}
+
 static inline struct kvfree_bulk *kvfree_bulk_list_pop(
 		struct kvfree_bulk_list *list)
 {

@@ -484,13 +484,6 @@ static __attribute__((noinline)) void mightsleep_slow(
 		free_inline(domain, channel, ptr);
 }
 
-static inline void free_victim(struct kvfree_thread *thread, void *victim)
-{
-	kvfree_hook(KVFREE_HOOK_VICTIM);
-	free(victim);
-	kvfree_thread_freed(thread, 1);
-}
-
 /*
  * The rest of a swap where a ripe page ends, there is none, or the owner falls
  * behind. Caller holds the lock, which is released.
@@ -507,7 +500,7 @@ static __attribute__((noinline)) void swap_slow(struct kvfree_thread *thread)
 	kvfree_thread_unlock(thread);
 	kvfree_thread_mark_clean(thread);
 	for (i = 0; i < nr; i++)
-		free_victim(thread, victims[i]);
+		kvfree_thread_free_victim(thread, victims[i]);
 	kvfree_bulk_free(thread->domain, spent);
 }
 
@@ -531,7 +524,7 @@ static inline bool swap(struct kvfree_thread *thread, void *ptr)
 	}
 	kvfree_thread_unlock(thread);
 	kvfree_thread_mark_clean(thread);
-	free_victim(thread, victim);
+	kvfree_thread_free_victim(thread, victim);
 	return true;
 }
 

@@ -262,7 +262,7 @@ static size_t large_threshold(void)
 static void reclaim_few(void)
 {
 	struct kvfree_thread *thread = kvfree_tls.recent;
-	size_t nr = RECLAIM_EVERY, share;
+	size_t share;
 
 	if (!thread || ++thread->allocations % RECLAIM_EVERY)
 		return;
@@ -272,7 +272,8 @@ static void reclaim_few(void)
 		return;
 	share = kvfree_ripe_share(__atomic_load_n(&thread->nr_ripe_pages,
 			__ATOMIC_RELAXED));
-	kvfree_thread_reclaim(thread, nr + nr / 2 * (share - 1));
+	kvfree_thread_reclaim(thread, RECLAIM_EVERY +
+			RECLAIM_EVERY / 2 * (share - 1));
 }
 
 void *urcu_kvmalloc(size_t size)

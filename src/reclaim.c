@@ -100,12 +100,6 @@ static void emergency_free(struct kvfree_domain *domain,
 		objects_free(domain, channel, nr, ptrs);
 }
 
-/* Ripe pages of one owner, linked by next. */
-struct ripe_chain {
-	struct kvfree_bulk *head, *tail;
-	unsigned int nr;
-};
-
 /* Ripe pages with which an owner has fallen behind. */
 static unsigned int ripe_limit(void)
 {
@@ -117,7 +111,7 @@ static unsigned int ripe_limit(void)
  * and then, and keeps up. One short critical section however long the chain: a raw
  * call that meets it goes to the emergency list.
  */
-static bool chain_hand_back(const struct ripe_chain *chain,
+static bool chain_hand_back(const struct kvfree_bulk_list *chain,
 		struct kvfree_thread *owner)
 {
 	bool wanted;
@@ -132,7 +126,8 @@ static bool chain_hand_back(const struct ripe_chain *chain,
 	if (wanted) {
 		chain->tail->next = owner->ripe;
 		kvfree_thread_set_ripe(owner, chain->head,
-				owner->nr_ripe_pages + chain->nr);
+				owner->nr_ripe_pages +
+				(unsigned int) chain->count);
 	}
 	kvfree_thread_unlock(owner);
 	return wanted;
@@ -141,23 +136,18 @@ static bool chain_hand_back(const struct ripe_chain *chain,
 /* Move the pages at the head of @pages that have one owner to @chain, as many as an
  * owner may be given, or to @rest where they hold what an owner does not free. */
 static struct kvfree_thread *chain_take(struct kvfree_bulk_list *pages,
-		struct ripe_chain *chain, struct kvfree_bulk_list *rest)
+		struct kvfree_bulk_list *chain, struct kvfree_bulk_list *rest)
 {
 	struct kvfree_thread *owner = pages->head->owner;
 
 	while (pages->head && pages->head->owner == owner &&
-	       chain->nr < ripe_limit()) {
+	       chain->count < ripe_limit()) {
 		struct kvfree_bulk *bulk = kvfree_bulk_list_pop(pages);
 
-		if (bulk->channel != KVFREE_CHANNEL_MALLOC || !bulk->nr) {
+		if (bulk->channel == KVFREE_CHANNEL_MALLOC && bulk->nr)
+			kvfree_bulk_list_push_front(chain, bulk);
+		else
 			kvfree_bulk_list_push(rest, bulk);
-			continue;
-		}
-		bulk->next = chain->head;
-		chain->head = bulk;
-		if (!chain->tail)
-			chain->tail = bulk;
-		chain->nr++;
 	}
 	return owner;
 }
@@ -177,20 +167,14 @@ static bool batch_hand_back(struct kvfree_batch *batch)
 	if (batch->how & KVFREE_DRAIN_KEEP || conf->workers == 1 || conf->debug)
 		return false;
 	while (batch->pages.head) {
-		struct ripe_chain chain = { NULL, NULL, 0 };
+		struct kvfree_bulk_list chain = { NULL, NULL, 0 };
 		struct kvfree_thread *owner = chain_take(&batch->pages, &chain,
 				&rest);
 
-		if (chain.nr && chain_hand_back(&chain, owner)) {
+		if (chain.head && chain_hand_back(&chain, owner))
 			handed = true;
-			continue;
-		}
-		while (chain.head) {
-			struct kvfree_bulk *bulk = chain.head;
-
-			chain.head = bulk->next;
-			kvfree_bulk_list_push(&rest, bulk);
-		}
+		else
+			kvfree_bulk_list_splice(&rest, &chain);
 	}
 	kvfree_bulk_list_splice(&batch->pages, &rest);
 	return handed;
@@ -616,7 +600,7 @@ static void wait_for_owner(struct kvfree_thread *thread)
 	kvfree_thread_lock(thread);
 	taken = thread->nr_taken;
 	kvfree_thread_unlock(thread);
-	/* Acquire: pairs with the release in kvfree_thread_freed(). */
+	/* Acquire: pairs with the release in kvfree_thread_free_victim(). */
 	while (__atomic_load_n(&thread->nr_freed, __ATOMIC_ACQUIRE) < taken)
 		nanosleep(&nap, NULL);
 }

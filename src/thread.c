@@ -160,11 +160,8 @@ size_t kvfree_thread_reclaim(struct kvfree_thread *thread, size_t max)
 				left < KVFREE_RECLAIM_BULK ? left :
 				KVFREE_RECLAIM_BULK, victims, &spent);
 		kvfree_thread_unlock(thread);
-		for (i = 0; i < nr; i++) {
-			kvfree_hook(KVFREE_HOOK_VICTIM);
-			free(victims[i]);
-			kvfree_thread_freed(thread, 1);
-		}
+		for (i = 0; i < nr; i++)
+			kvfree_thread_free_victim(thread, victims[i]);
 		kvfree_bulk_free(thread->domain, spent);
 		sum += nr;
 	} while (nr && sum < max);

@@ -25,8 +25,10 @@
  */
 
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "bulk.h"
+#include "hooks.h"
 
 enum kvfree_thread_state {
 	KVFREE_THREAD_FREE,	/* nobody's; a clean call may claim it */
@@ -167,8 +169,8 @@ static inline void kvfree_thread_cache_push(struct kvfree_thread *thread,
 
 /*
  * Take one ripe object, NULL when there is none. Caller holds the lock, is the
- * owner, frees the object after it released the lock and then calls
- * kvfree_thread_freed(). *@spent is a page to free then, or NULL.
+ * owner, and calls kvfree_thread_free_victim() after it released the lock.
+ * *@spent is a page to free then, or NULL.
  */
 void *kvfree_thread_take_ripe(struct kvfree_thread *thread,
 		struct kvfree_bulk **spent);
@@ -206,13 +208,17 @@ static inline void *kvfree_thread_take_quick(struct kvfree_thread *thread)
 	return bulk->records[bulk->nr];
 }
 
-static inline void kvfree_thread_freed(struct kvfree_thread *thread, size_t nr)
+/* Free a ripe object that was taken; the lock is released. */
+static inline void kvfree_thread_free_victim(struct kvfree_thread *thread,
+		void *victim)
 {
+	kvfree_hook(KVFREE_HOOK_VICTIM);
+	free(victim);
 	/*
 	 * Release: a barrier that reads the count (acquire, in
-	 * kvfree_wait_for_owner()) knows that the frees before it are done.
+	 * wait_for_owner()) knows that the frees before it are done.
 	 */
-	__atomic_store_n(&thread->nr_freed, thread->nr_freed + nr,
+	__atomic_store_n(&thread->nr_freed, thread->nr_freed + 1,
 			__ATOMIC_RELEASE);
 }
 

@@ -10,15 +10,7 @@
 
 #include "kvarena.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-# define KVARENA_ASAN 1
-#elif defined(__has_feature)
-# if __has_feature(address_sanitizer)
-#  define KVARENA_ASAN 1
-# endif
-#endif
-
-#ifdef KVARENA_ASAN
+#ifdef KVTEST_ASAN
 # include <sanitizer/asan_interface.h>
 #else
 # define ASAN_POISON_MEMORY_REGION(ptr, size) ((void) (ptr), (void) (size))

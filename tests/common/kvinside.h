@@ -66,6 +66,37 @@ static inline unsigned int kvinside_cached(struct kvfree_thread *thread)
 	return nr;
 }
 
+/* Take all pages out of @thread's cache. */
+static inline void kvinside_empty_cache(struct kvfree_thread *thread)
+{
+	struct kvfree_bulk *bulk;
+
+	do {
+		kvfree_thread_lock(thread);
+		bulk = thread->cache;
+		if (bulk) {
+			thread->cache = bulk->next;
+			thread->nr_cached--;
+		}
+		kvfree_thread_unlock(thread);
+		kvfree_bulk_free(thread->domain, bulk);
+	} while (bulk);
+}
+
+/* Make the current page of @thread ripe, as a batch would. */
+static inline void kvinside_ripen(struct kvfree_thread *thread)
+{
+	struct kvfree_bulk *bulk;
+
+	kvfree_thread_lock(thread);
+	bulk = thread->current[KVFREE_CHANNEL_MALLOC];
+	thread->current[KVFREE_CHANNEL_MALLOC] = NULL;
+	thread->nr_queued += bulk->nr;
+	bulk->next = thread->ripe;
+	kvfree_thread_set_ripe(thread, bulk, thread->nr_ripe_pages + 1);
+	kvfree_thread_unlock(thread);
+}
+
 /* Records of @domain, in whatever state. */
 static inline unsigned int kvinside_count_records(
 		struct kvfree_domain *domain)

@@ -17,6 +17,15 @@
 #include <urcu.h>
 #include <urcu/kvfree.h>
 
+/* Whether AddressSanitizer is in the build. */
+#if defined(__SANITIZE_ADDRESS__)
+# define KVTEST_ASAN 1
+#elif defined(__has_feature)
+# if __has_feature(address_sanitizer)
+#  define KVTEST_ASAN 1
+# endif
+#endif
+
 /* The flavors, by name; NULL at the end. */
 struct kvtest_flavor {
 	const char *name;

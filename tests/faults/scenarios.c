@@ -22,7 +22,7 @@
 #include "scenarios.h"
 #include "tsan.h"
 
-#if !defined(OBJECTS_ASAN) && !defined(KVFREE_TSAN)
+#if !defined(KVTEST_ASAN) && !defined(KVFREE_TSAN)
 /* The sanitizers' allocators have locks that fork() does not know: a child of
  * a process with threads may hang in its first malloc(). */
 # define CAN_FORK 1

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/timerfd.h>
 
+#include "kvinside.h"
 #include "proof.h"
 #include "refill.h"
 
@@ -123,24 +124,6 @@ static void expect(bool (*what)(void *arg), void *arg, const char *name)
 	proof_say("%s: came after arming had failed", name);
 }
 
-static void empty_cache(struct kvfree_thread *record)
-{
-	struct kvfree_bulk *bulk;
-
-	for (;;) {
-		kvfree_thread_lock(record);
-		bulk = record->cache;
-		if (bulk) {
-			record->cache = bulk->next;
-			record->nr_cached--;
-		}
-		kvfree_thread_unlock(record);
-		if (!bulk)
-			return;
-		kvfree_bulk_free(record->domain, bulk);
-	}
-}
-
 /*
  * Until a call finds no page and asks for a refill, or tries to. Not always at
  * once: a drain may bring pages back. How many refills there had been.
@@ -151,7 +134,7 @@ static uint64_t run_dry(struct kvfree_thread *record)
 
 	proof_store(&failed, 0);
 	do {
-		empty_cache(record);
+		kvinside_empty_cache(record);
 		queue(KVFREE_BULK_RECORDS + 1);
 	} while (!proof_load(&record->refill_gate) && !proof_load(&failed) &&
 		 refills() == before);
@@ -273,7 +256,7 @@ static void a_stop_in_between(void)
 	struct kvfree_thread *record = proof_record(flavor);
 	uint64_t before;
 
-	empty_cache(record);
+	kvinside_empty_cache(record);
 	proof_store(&record->refill_gate, 1);
 	urcu_kvfree_exit();
 	proof_init(5, MANY, 2, 0);

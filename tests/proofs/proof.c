@@ -76,17 +76,9 @@ bool proof_long(void)
 	return value && *value && strcmp(value, "0") != 0;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(KVFREE_TSAN)
-# define INSTRUMENTED 1
-#elif defined(__has_feature)
-# if __has_feature(address_sanitizer)
-#  define INSTRUMENTED 1
-# endif
-#endif
-
 void proof_skip_instrumented(void)
 {
-#ifdef INSTRUMENTED
+#if defined(KVTEST_ASAN) || defined(KVFREE_TSAN)
 	proof_skip("built with a sanitizer");
 #endif
 }

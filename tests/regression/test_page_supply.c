@@ -76,22 +76,6 @@ static bool is_dry(struct kvfree_thread *thread)
 	return dry;
 }
 
-static void empty_cache(struct kvfree_thread *thread)
-{
-	struct kvfree_bulk *bulk;
-
-	do {
-		kvfree_thread_lock(thread);
-		bulk = thread->cache;
-		if (bulk) {
-			thread->cache = bulk->next;
-			thread->nr_cached--;
-		}
-		kvfree_thread_unlock(thread);
-		kvfree_bulk_free(thread->domain, bulk);
-	} while (bulk);
-}
-
 /* Until calls of this thread find no page. A reader keeps pages from coming
  * back: call it inside one. A refill may be as fast as the calls are. */
 static void run_dry(void)
@@ -99,7 +83,7 @@ static void run_dry(void)
 	struct kvfree_thread *thread = kvinside_record(rcu);
 
 	do {
-		empty_cache(thread);
+		kvinside_empty_cache(thread);
 		queue_raw(KVFREE_BULK_RECORDS / 4 + 1);
 	} while (!is_dry(thread));
 	queue_raw(1);

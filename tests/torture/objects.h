@@ -28,14 +28,6 @@
 
 #include "kvtest.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-# define OBJECTS_ASAN 1
-#elif defined(__has_feature)
-# if __has_feature(address_sanitizer)
-#  define OBJECTS_ASAN 1
-# endif
-#endif
-
 enum object_kind {
 	OBJECT_MALLOC,		/* malloc(), posix_memalign() and so on */
 	OBJECT_KV,		/* urcu_kvmalloc(), small or large */

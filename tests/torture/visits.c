@@ -276,7 +276,7 @@ static void fork_once(struct worker *self)
 	};
 	pid_t pid;
 
-#ifdef OBJECTS_ASAN
+#ifdef KVTEST_ASAN
 	/* The sanitizer's allocator has locks that fork() does not know:
 	 * nobody but us may be inside it. */
 	visit.parked = visit.stopped = true;

@@ -18,14 +18,6 @@
 #include "kvinside.h"
 #include "tsan.h"
 
-#ifdef __SANITIZE_ADDRESS__
-# define KVFREE_ASAN 1
-#elif defined(__has_feature)
-# if __has_feature(address_sanitizer)
-#  define KVFREE_ASAN 1
-# endif
-#endif
-
 /* Seconds after which a child that hangs is ended. */
 #define CHILD_HANGS_AFTER	60
 
@@ -428,7 +420,7 @@ int main(void)
 
 /* TSan's runtime knows no threads in the child of a fork; ASan's allocator keeps
  * the locks that other threads had at the fork. */
-#if defined(KVFREE_TSAN) || defined(KVFREE_ASAN)
+#if defined(KVFREE_TSAN) || defined(KVTEST_ASAN)
 	return 77;
 #endif
 	return kvtest_run(tests);

@@ -111,19 +111,6 @@ static void a_mightsleep_call_makes_a_page_where_there_is_none(void **state)
 		KVFREE_BULK_RECORDS + 1);
 }
 
-/* The pages that are being filled become ripe, as by a batch. */
-static void ripen(void)
-{
-	struct kvfree_bulk *bulk = thread->current[KVFREE_CHANNEL_MALLOC];
-
-	kvinside_lock(thread);
-	thread->current[KVFREE_CHANNEL_MALLOC] = NULL;
-	thread->nr_queued += bulk->nr;
-	bulk->next = thread->ripe;
-	kvfree_thread_set_ripe(thread, bulk, 1);
-	kvfree_thread_unlock(thread);
-}
-
 /* kick_pages is 2 here: more than 4 ripe pages are many. */
 static void a_clean_call_frees_more_the_longer_the_ripe_list_is(void **state)
 {
@@ -133,7 +120,7 @@ static void a_clean_call_frees_more_the_longer_the_ripe_list_is(void **state)
 
 	(void) state;
 	queue_clean(100);
-	ripen();
+	kvinside_ripen(thread);
 	queue_clean(1);		/* takes a new page, and that is all */
 	for (i = 0; i < 7; i++) {
 		size_t before = kvarena_freed();

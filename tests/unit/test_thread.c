@@ -348,17 +348,6 @@ static void a_clean_lock_waits(void **state)
 /* ------------------------------------------------------------------ */
 /* Ripe objects                                                       */
 
-/* Make the current page of @thread ripe, as a batch would. */
-static void ripen(struct kvfree_thread *thread)
-{
-	struct kvfree_bulk *bulk = thread->current[0];
-
-	thread->current[0] = NULL;
-	thread->nr_queued += bulk->nr;
-	bulk->next = thread->ripe;
-	kvfree_thread_set_ripe(thread, bulk, thread->nr_ripe_pages + 1);
-}
-
 static void reclaim_without_ripe_objects_frees_none(void **state)
 {
 	struct kvfree_thread *thread = kvfree_thread_get_clean(domain);
@@ -376,7 +365,7 @@ static void reclaim_frees_at_most_what_it_is_told(void **state)
 
 	(void) state;
 	fill_page(thread, 0);
-	ripen(thread);
+	kvinside_ripen(thread);
 	assert_int_equal(kvfree_thread_reclaim(thread, 0), 0);
 	assert_int_equal(kvfree_thread_reclaim(thread, 1), 1);
 	assert_int_equal(kvfree_thread_reclaim(thread, 13), 13);
@@ -398,14 +387,14 @@ static void the_spent_page_goes_to_the_cache_while_it_has_room(void **state)
 
 	(void) state;
 	fill_page(thread, 0);
-	ripen(thread);
+	kvinside_ripen(thread);
 	assert_int_equal(kvinside_cached(thread), 0);
 	assert_int_equal(kvfree_thread_reclaim(thread, SIZE_MAX),
 		KVFREE_BULK_RECORDS);
 	assert_int_equal(kvinside_cached(thread), 1);
 	/* And beyond the target to the allocator. K12 */
 	fill_page(thread, 0);
-	ripen(thread);
+	kvinside_ripen(thread);
 	thread->target = 0;
 	pages = kvtest_stats(&kvgp_flavor).pages;
 	kvfree_thread_reclaim(thread, SIZE_MAX);
@@ -419,7 +408,7 @@ static void reclaim_does_not_wait_for_the_lock(void **state)
 
 	(void) state;
 	fill_page(thread, 0);
-	ripen(thread);
+	kvinside_ripen(thread);
 	kvfree_thread_lock(thread);
 	assert_int_equal(kvfree_thread_reclaim(thread, 10), 0);
 	kvfree_thread_unlock(thread);
