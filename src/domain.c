@@ -87,26 +87,30 @@ uint64_t kvfree_domain_freed(struct kvfree_domain *domain)
 
 void kvfree_domain_synchronize(struct kvfree_domain *domain)
 {
+	const struct rcu_flavor_struct *flavor = kvfree_domain_flavor(domain);
+
 	/* Relaxed: the timer thread only compares it with the clock. */
 	__atomic_store_n(&domain->gp_since, kvfree_now_msec(),
 			__ATOMIC_RELAXED);
 	/* A tick looks how long it lasts, and goes on ticking while it does.
 	 * The one that asked for this batch came too early for that. */
 	kvfree_tick_arm();
-	domain->flavor->update_synchronize_rcu();
+	flavor->update_synchronize_rcu();
 	__atomic_store_n(&domain->gp_since, 0, __ATOMIC_RELAXED);
-	kvfree_tsan_acquire(domain->flavor);
+	kvfree_tsan_acquire(flavor);
 	__atomic_fetch_add(&domain->count.grace_periods, 1, __ATOMIC_RELAXED);
 }
 
 bool kvfree_domain_enter_wait(struct kvfree_domain *domain, const char *what)
 {
-	if (!domain->flavor->read_ongoing())
+	const struct rcu_flavor_struct *flavor = kvfree_domain_flavor(domain);
+
+	if (!flavor->read_ongoing())
 		return false;
 	/* QSBR: an online thread is always "in a section", and this ends it.
 	 * For the other flavors it does nothing. */
-	domain->flavor->thread_offline();
-	if (domain->flavor->read_ongoing())
+	flavor->thread_offline();
+	if (flavor->read_ongoing())
 		kvfree_die("%s called inside an RCU read-side critical section: it would wait for itself",
 			what);
 	return true;
@@ -115,5 +119,5 @@ bool kvfree_domain_enter_wait(struct kvfree_domain *domain, const char *what)
 void kvfree_domain_leave_wait(struct kvfree_domain *domain, bool was_online)
 {
 	if (was_online)
-		domain->flavor->thread_online();
+		kvfree_domain_flavor(domain)->thread_online();
 }

@@ -99,6 +99,15 @@ struct kvfree_domain {
  */
 struct kvfree_domain *kvfree_domain_get(const struct rcu_flavor_struct *flavor);
 
+/* The flavor of an entry in use. */
+static inline const struct rcu_flavor_struct *kvfree_domain_flavor(
+		const struct kvfree_domain *domain)
+{
+	/* Relaxed: set before anybody had @domain, and never again. Atomic,
+	 * because another thread may still be trying to claim the entry. */
+	return __atomic_load_n(&domain->flavor, __ATOMIC_RELAXED);
+}
+
 unsigned int kvfree_domain_index(const struct kvfree_domain *domain);
 
 /*

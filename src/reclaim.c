@@ -718,7 +718,7 @@ bool kvfree_stall_check(struct kvfree_domain *domain)
 	/* The timer thread waits for nobody: see kvfree_domain_queued(). */
 	queued = kvfree_domain_queued(domain, false);
 	kvfree_warn("a grace period of %s has lasted %llu s: a reader does not leave its section; batch %llu waits, %llu objects are pending",
-		flavor_name(domain->flavor),
+		flavor_name(kvfree_domain_flavor(domain)),
 		(unsigned long long) (now - since) / 1000,
 		(unsigned long long) __atomic_load_n(&domain->count.drains,
 			__ATOMIC_RELAXED),

@@ -67,7 +67,7 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 		return -1;
 	}
 	kvfree_for_each_domain(domain)
-		if (!flavor || domain->flavor == flavor)
+		if (!flavor || kvfree_domain_flavor(domain) == flavor)
 			add_domain(domain, &sum);
 	sum.pending = sum.queued - sum.freed - sum.leaked;
 	sum.large_bytes = get(&kvfree_runtime.area.bytes);

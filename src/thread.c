@@ -191,7 +191,7 @@ static struct kvfree_thread *record_alloc(struct kvfree_domain *domain)
 		return NULL;
 	thread = memset(mem, 0, sizeof(*thread));
 	pthread_spin_init(&thread->lock, PTHREAD_PROCESS_PRIVATE);
-	thread->flavor = domain->flavor;
+	thread->flavor = kvfree_domain_flavor(domain);
 	thread->domain = domain;
 	thread->target = kvfree_runtime.conf.min_cached_pages;
 	return thread;
@@ -488,8 +488,11 @@ void kvfree_thread_free_all(struct kvfree_domain *domain)
 
 	for (i = 0; i < KVFREE_BLANKS; i++) {
 		thread = blank_take(domain);
-		if (thread)
-			thread->state = KVFREE_THREAD_FREE;
+		if (!thread)
+			continue;
+		/* Relaxed: its pages are freed below, by this thread. */
+		__atomic_store_n(&thread->state, KVFREE_THREAD_FREE,
+				__ATOMIC_RELAXED);
 	}
 	thread = __atomic_exchange_n(&domain->threads, NULL, __ATOMIC_ACQUIRE);
 	for (; thread; thread = next) {

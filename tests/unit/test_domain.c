@@ -21,7 +21,7 @@ static void a_flavor_has_one_domain(void **state)
 	const struct rcu_flavor_struct *rcu = kvtest_of(state);
 	struct kvfree_domain *domain = kvfree_domain_get(rcu);
 
-	assert_ptr_equal(domain->flavor, rcu);
+	assert_ptr_equal(kvfree_domain_flavor(domain), rcu);
 	assert_ptr_equal(kvfree_domain_get(rcu), domain);
 	assert_in_range(kvfree_domain_index(domain), 0,
 		KVFREE_MAX_DOMAINS - 1);
@@ -49,7 +49,7 @@ static void the_walk_sees_the_domains_in_use_alone(void **state)
 	(void) state;
 	kvfree_domain_get(&kvgp_flavor);
 	kvfree_for_each_domain(domain) {
-		assert_non_null(domain->flavor);
+		assert_non_null(kvfree_domain_flavor(domain));
 		nr++;
 	}
 	assert_int_equal(nr, 5);
@@ -84,6 +84,32 @@ static int claim_at_once(void)
 	return bad || nr != 1;
 }
 
+static void *use_first(void *arg)
+{
+	pthread_barrier_wait(&together);
+	if (urcu_kvfree_register_thread_flavor(&kvgp_flavor))
+		return arg;
+	kvfree_domain_synchronize(kvfree_domain_get(&kvgp_flavor));
+	kvtest_stats(&kvgp_flavor);
+	urcu_kvfree_unregister_thread_flavor(&kvgp_flavor);
+	return NULL;
+}
+
+/* Nor is there a race between who claims the entry and who uses it. */
+static int use_at_once(void)
+{
+	pthread_t tid[THREADS];
+	unsigned int i, bad = 0;
+
+	pthread_barrier_init(&together, NULL, THREADS);
+	for (i = 0; i < THREADS; i++)
+		tid[i] = kvtest_thread(use_first, &together);
+	for (i = 0; i < THREADS; i++)
+		bad += kvtest_join(tid[i]) != NULL;
+	urcu_kvfree_exit();
+	return bad ? 1 : KVCHILD_OK;
+}
+
 static int claim_as_many_as_there_are(void)
 {
 	unsigned int i;
@@ -111,6 +137,7 @@ static int wait_in_a_section(void)
 
 static const struct kvchild_scenario scenarios[] = {
 	{ "claim_at_once", claim_at_once },
+	{ "use_at_once", use_at_once },
 	{ "claim_as_many_as_there_are", claim_as_many_as_there_are },
 	{ "claim_one_too_many", claim_one_too_many },
 	{ "wait_in_a_section", wait_in_a_section },
@@ -126,6 +153,17 @@ static void claims_at_once_share_an_entry(void **state)
 	for (i = 0; i < 5; i++)
 		assert_int_equal(kvchild_run("claim_at_once", err,
 			sizeof(err)), KVCHILD_OK);
+}
+
+static void threads_may_use_a_flavor_first_at_once(void **state)
+{
+	char err[4096];
+	unsigned int i;
+
+	(void) state;
+	for (i = 0; i < 5; i++)
+		if (kvchild_run("use_at_once", err, sizeof(err)) != KVCHILD_OK)
+			fail_msg("%s", err);
 }
 
 static void one_flavor_too_many_aborts_with_a_message(void **state)
@@ -218,6 +256,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(different_flavors_have_different_domains),
 		cmocka_unit_test(the_walk_sees_the_domains_in_use_alone),
 		cmocka_unit_test(claims_at_once_share_an_entry),
+		cmocka_unit_test(threads_may_use_a_flavor_first_at_once),
 		cmocka_unit_test(one_flavor_too_many_aborts_with_a_message),
 		cmocka_unit_test(
 			waiting_inside_a_section_aborts_and_names_the_call),
