@@ -33,9 +33,9 @@ void kvfree_channel_free(unsigned int channel, size_t nr, void **ptrs)
 	struct urcu_kvfree_channel *user;
 	size_t i;
 
-	if (caa_unlikely(kvfree_runtime.conf.debug))
+	if (caa_unlikely(kvfree_setting(debug)))
 		kvfree_debug_free(&kvfree_runtime.debug, channel, nr, ptrs,
-			kvfree_runtime.conf.debug == URCU_KVFREE_DEBUG_STRICT);
+			kvfree_setting(debug) == URCU_KVFREE_DEBUG_STRICT);
 	switch (channel) {
 	case KVFREE_CHANNEL_MALLOC:
 		free_malloced(nr, ptrs);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "conf.h"
-#include "workqueue.h"
+#include "runtime.h"
 
 #define ENV_PREFIX	"URCU_KVFREE_"
 
@@ -115,7 +115,7 @@ static int parse_value(enum setting_id id, const char *text, size_t *value)
 
 static void conf_environment(struct kvfree_conf *conf)
 {
-	static unsigned int reported;	/* atomic; a bit per setting */
+	unsigned int *reported = &kvfree_runtime.settings_reported;
 	char name[64];
 	unsigned int id;
 
@@ -131,10 +131,9 @@ static void conf_environment(struct kvfree_conf *conf)
 		if (parse_value(id, text, &value) == 0 &&
 		    conf_set(conf, id, value) == 0)
 			continue;
-		/* Relaxed: the bit orders nothing but its own message. */
-		if (__atomic_fetch_or(&reported, 1U << id, __ATOMIC_RELAXED) &
-		    (1U << id))
+		if (*reported & (1U << id))
 			continue;
+		*reported |= 1U << id;
 		kvfree_warn("%s=%s is not a number from %zu to %zu; ignored",
 			name, text, settings[id].min, settings[id].max);
 	}
@@ -152,7 +151,29 @@ int kvfree_conf_resolve(struct kvfree_conf *conf,
 	else
 		conf_defaults(conf);
 	conf_environment(conf);
+	if (conf->debug == URCU_KVFREE_DEBUG_STRICT)
+		conf->drain_msec = 0;	/* begin at once */
 	return 0;
+}
+
+void kvfree_conf_publish(struct kvfree_conf *to, const struct kvfree_conf *from)
+{
+	const struct setting *s;
+
+	for (s = settings; s < settings + NR_SETTINGS; s++) {
+		const void *value = (const char *) from + s->offset;
+		void *field = (char *) to + s->offset;
+
+		/* Relaxed: each setting stands on its own. */
+		if (s->is_size)
+			__atomic_store_n((size_t *) field,
+					*(const size_t *) value,
+					__ATOMIC_RELAXED);
+		else
+			__atomic_store_n((unsigned int *) field,
+					*(const unsigned int *) value,
+					__ATOMIC_RELAXED);
+	}
 }
 
 struct urcu_kvfree_attr *urcu_kvfree_attr_create(void)

@@ -22,10 +22,14 @@ struct kvfree_conf {
 
 /*
  * What a start uses: @attr's settings or the defaults, with the environment
- * on top. A bad environment value is reported once per process and ignored. Returns -1 with errno EINVAL for
- * an @attr that urcu_kvfree_attr_create() did not make.
+ * on top. A bad environment value is ignored, and reported once per process.
+ * Returns -1 with errno EINVAL for an @attr that urcu_kvfree_attr_create() did
+ * not make. Caller holds start_lock.
  */
 int kvfree_conf_resolve(struct kvfree_conf *conf,
 		const struct urcu_kvfree_attr *attr);
+
+/* Copy @from to @to, which other threads read: see kvfree_setting(). */
+void kvfree_conf_publish(struct kvfree_conf *to, const struct kvfree_conf *from);
 
 #endif /* KVFREE_CONF_H */

@@ -34,6 +34,13 @@ static size_t first_slot(const void *ptr)
 	return (size_t) (hash >> 32) % (SLOTS - WINDOW);
 }
 
+/* NULL before the first start with debugging on. */
+static uintptr_t *slots_of(struct kvfree_debug *debug)
+{
+	/* Acquire: pairs with the release in kvfree_debug_start(). */
+	return __atomic_load_n(&debug->slots, __ATOMIC_ACQUIRE);
+}
+
 static void print_backtrace(void)
 {
 #ifdef __GLIBC__
@@ -54,14 +61,15 @@ int kvfree_debug_start(struct kvfree_debug *debug)
 	 * allocate nothing, and so are fit for a raw context. */
 	backtrace(&frame, 1);
 #endif
-	if (debug->slots)
+	if (slots_of(debug))
 		return 0;
 	slots = mmap(NULL, SLOTS * sizeof(*debug->slots),
 		PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (slots == MAP_FAILED)
 		return -1;
-	debug->slots = slots;
+	/* Release: pairs with slots_of(); the table exists. */
+	__atomic_store_n(&debug->slots, slots, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -106,11 +114,11 @@ static __attribute__((noinline)) void report(uintptr_t *slot, void *ptr)
 
 bool kvfree_debug_queue(struct kvfree_debug *debug, void *ptr)
 {
-	uintptr_t *window, *mine, *other;
+	uintptr_t *window = slots_of(debug), *mine, *other;
 
-	if (!debug->slots)
+	if (!window)
 		return true;
-	window = debug->slots + first_slot(ptr);
+	window += first_slot(ptr);
 	other = find(window, (uintptr_t) ptr, NULL);
 	if (other) {
 		report(other, ptr);
@@ -130,11 +138,11 @@ bool kvfree_debug_queue(struct kvfree_debug *debug, void *ptr)
 
 void kvfree_debug_forget(struct kvfree_debug *debug, void *ptr)
 {
-	uintptr_t *slot;
+	uintptr_t *slots = slots_of(debug), *slot;
 
-	if (!debug->slots)
+	if (!slots)
 		return;
-	slot = find(debug->slots + first_slot(ptr), (uintptr_t) ptr, NULL);
+	slot = find(slots + first_slot(ptr), (uintptr_t) ptr, NULL);
 	if (slot)
 		__atomic_store_n(slot, 0, __ATOMIC_SEQ_CST);
 }

@@ -130,13 +130,11 @@ static int start_locked(const struct urcu_kvfree_attr *attr)
 	/* A start without attributes keeps those of an earlier start: the
 	 * child of a fork() and a start after exit go on as before. */
 	if (attr || !rt->configured)
-		rt->conf = conf;
+		kvfree_conf_publish(&rt->conf, &conf);
 	rt->configured = true;
-	if (rt->conf.debug == URCU_KVFREE_DEBUG_STRICT)
-		rt->conf.drain_msec = 0;	/* begin at once */
-	if (rt->conf.debug && kvfree_debug_start(&rt->debug))
+	if (kvfree_setting(debug) && kvfree_debug_start(&rt->debug))
 		return -1;
-	if (kvfree_workqueue_start(&rt->workqueue, rt->conf.workers))
+	if (kvfree_workqueue_start(&rt->workqueue, kvfree_setting(workers)))
 		return -1;
 	if (kvfree_timer_start(&rt->timer)) {
 		saved = errno;
@@ -325,7 +323,7 @@ static bool raw_append(struct kvfree_thread *thread, unsigned int channel,
 /* With debugging on: whether @ptr may be queued. Raw-safe. */
 static bool debug_queue(struct kvfree_domain *domain, void *ptr)
 {
-	if (caa_likely(!kvfree_runtime.conf.debug) ||
+	if (caa_likely(!kvfree_setting(debug)) ||
 	    kvfree_debug_queue(&kvfree_runtime.debug, ptr))
 		return true;
 	__atomic_fetch_add(&domain->count.doubles, 1, __ATOMIC_RELAXED);
@@ -376,7 +374,7 @@ static __attribute__((noinline)) void emergency_queue(
 		void *ptr, size_t offset)
 {
 	struct kvfree_domain *domain = kvfree_domain_get(flavor);
-	uint64_t many = (uint64_t) kvfree_runtime.conf.kick_pages *
+	uint64_t many = (uint64_t) kvfree_setting(kick_pages) *
 		KVFREE_BULK_RECORDS;
 	uint64_t nr;
 	int saved = errno;
@@ -418,7 +416,7 @@ bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
 	if (caa_unlikely(!ptr) ||
 	    caa_likely(raw_queue(flavor, channel_of(ptr), ptr)))
 		return true;
-	if (kvfree_runtime.conf.debug)
+	if (kvfree_setting(debug))
 		kvfree_debug_forget(&kvfree_runtime.debug, ptr);
 	return false;
 }

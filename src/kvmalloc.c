@@ -249,7 +249,7 @@ void kvfree_area_release(struct kvfree_area *area)
 
 static size_t large_threshold(void)
 {
-	size_t bytes = kvfree_runtime.conf.large_threshold;
+	size_t bytes = kvfree_setting(large_threshold);
 
 	return bytes ? bytes : 131072;	/* 0: before the first start */
 }

@@ -103,7 +103,7 @@ static void emergency_free(struct kvfree_domain *domain,
 /* Ripe pages with which an owner has fallen behind. */
 static unsigned int ripe_limit(void)
 {
-	return RIPE_KICKS * kvfree_runtime.conf.kick_pages;
+	return RIPE_KICKS * kvfree_setting(kick_pages);
 }
 
 /*
@@ -160,11 +160,11 @@ static struct kvfree_thread *chain_take(struct kvfree_bulk_list *pages,
  */
 static bool batch_hand_back(struct kvfree_batch *batch)
 {
-	const struct kvfree_conf *conf = &kvfree_runtime.conf;
 	struct kvfree_bulk_list rest = { NULL, NULL, 0 };
 	bool handed = false;
 
-	if (batch->how & KVFREE_DRAIN_KEEP || conf->workers == 1 || conf->debug)
+	if (batch->how & KVFREE_DRAIN_KEEP || kvfree_setting(workers) == 1 ||
+	    kvfree_setting(debug))
 		return false;
 	while (batch->pages.head) {
 		struct kvfree_bulk_list chain = { NULL, NULL, 0 };
@@ -203,7 +203,7 @@ static void trim_cache(struct kvfree_thread *thread, unsigned int keep,
 static bool cache_age(struct kvfree_thread *thread,
 		struct kvfree_bulk_list *spare)
 {
-	unsigned int least = kvfree_runtime.conf.min_cached_pages;
+	unsigned int least = kvfree_setting(min_cached_pages);
 	unsigned int used = thread->pages_used;
 
 	thread->pages_used = 0;
@@ -216,10 +216,10 @@ static bool cache_age(struct kvfree_thread *thread,
 	thread->target -= thread->target / 4;
 	if (thread->target < used && least)
 		thread->target = used;
-	if (thread->target < least || thread->idle_ticks == KVFREE_IDLE_TICKS)
-		thread->target = least;
 	if (thread->target > KVFREE_MAX_TARGET)
 		thread->target = KVFREE_MAX_TARGET;
+	if (thread->target < least || thread->idle_ticks == KVFREE_IDLE_TICKS)
+		thread->target = least;
 	trim_cache(thread, thread->target, spare);
 	return thread->nr_cached > 1 &&
 		thread->idle_ticks < KVFREE_IDLE_TICKS;

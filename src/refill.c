@@ -41,15 +41,16 @@ static bool refill_wanted(int *gate)
  */
 static void target_grow(struct kvfree_thread *thread)
 {
+	unsigned int least = kvfree_setting(min_cached_pages);
 	unsigned int target = thread->target;
 
 	if (thread->starved)
 		target *= 2;
 	thread->starved = false;
-	if (target < kvfree_runtime.conf.min_cached_pages)
-		target = kvfree_runtime.conf.min_cached_pages;
 	if (target > KVFREE_MAX_TARGET)
 		target = KVFREE_MAX_TARGET;
+	if (target < least)
+		target = least;
 	if (target > thread->target)
 		thread->target = target;
 }
@@ -124,7 +125,7 @@ static void open_gates(void)
 void kvfree_refill_hold(void)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
-	unsigned int msec = rt->conf.refill_backoff_msec;
+	unsigned int msec = kvfree_setting(refill_backoff_msec);
 
 	__atomic_store_n(&rt->refill_hold_until, kvfree_now_msec() + msec,
 			__ATOMIC_RELAXED);

@@ -31,7 +31,7 @@ enum kvfree_state {
 struct kvfree_runtime {
 	/* Read by every raw call, written at a start alone. */
 	struct kvfree_area area;
-	struct kvfree_conf conf;	/* read-only while running */
+	struct kvfree_conf conf;	/* atomic, set at a start: kvfree_setting() */
 	int state;			/* atomic */
 	bool key_made;			/* read-only after the constructor */
 	pthread_key_t key;
@@ -50,12 +50,21 @@ struct kvfree_runtime {
 	bool forking;			/* atomic, set under start_lock: see fork.c */
 	pthread_t forker;		/* under start_lock; set before forking */
 	bool configured;		/* under start_lock: conf was set */
+	unsigned int settings_reported;	/* under start_lock: a bit for each bad
+					 * value of the environment */
 	struct kvfree_channels channels;
 	struct kvfree_debug debug;
 	struct kvfree_domain domains[KVFREE_MAX_DOMAINS];
 };
 
 extern struct kvfree_runtime kvfree_runtime;
+
+/*
+ * A setting; 0 before the first start. Relaxed: calls that do not need a start
+ * may run beside one, and either value serves them.
+ */
+#define kvfree_setting(name)						\
+	__atomic_load_n(&kvfree_runtime.conf.name, __ATOMIC_RELAXED)
 
 /* Start if need be; the raw form only does what a first call may do. Returns
  * whether the library runs. */
@@ -74,7 +83,7 @@ static inline bool kvfree_runtime_running(void)
  * empties it. */
 static inline bool kvfree_many_ripe(unsigned int pages)
 {
-	return pages > 2 * kvfree_runtime.conf.kick_pages;
+	return pages > 2 * kvfree_setting(kick_pages);
 }
 
 /* Ripe objects that are taken in one critical section. */
@@ -88,7 +97,7 @@ static inline unsigned int kvfree_ripe_share(unsigned int pages)
 
 	if (caa_likely(!kvfree_many_ripe(pages)))
 		return 1;
-	nr = 1 + pages / (2 * kvfree_runtime.conf.kick_pages);
+	nr = 1 + pages / (2 * kvfree_setting(kick_pages));
 	return nr < KVFREE_RECLAIM_BULK ? nr : KVFREE_RECLAIM_BULK;
 }
 

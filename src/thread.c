@@ -76,9 +76,9 @@ bool kvfree_thread_append_slow(struct kvfree_thread *thread,
 		thread->nr_queued += bulk->nr;
 		kvfree_bulk_list_push(&thread->full, bulk);
 		thread->current[channel] = NULL;
-		if (thread->full.count >= kvfree_runtime.conf.kick_pages)
+		if (thread->full.count >= kvfree_setting(kick_pages))
 			*events |= KVFREE_EVENT_KICK;
-		if (thread->full.count >= 2 * kvfree_runtime.conf.kick_pages)
+		if (thread->full.count >= 2 * kvfree_setting(kick_pages))
 			*events |= KVFREE_EVENT_LATE;
 	}
 	bulk = thread->cache;
@@ -193,7 +193,7 @@ static struct kvfree_thread *record_alloc(struct kvfree_domain *domain)
 	pthread_spin_init(&thread->lock, PTHREAD_PROCESS_PRIVATE);
 	thread->flavor = kvfree_domain_flavor(domain);
 	thread->domain = domain;
-	thread->target = kvfree_runtime.conf.min_cached_pages;
+	thread->target = kvfree_setting(min_cached_pages);
 	return thread;
 }
 
@@ -254,7 +254,7 @@ static bool record_prefill(struct kvfree_thread *thread)
 	struct kvfree_bulk *bulk;
 	bool empty;
 
-	if (!kvfree_runtime.conf.min_cached_pages)
+	if (!kvfree_setting(min_cached_pages))
 		return true;
 	kvfree_thread_lock(thread);
 	empty = !thread->cache && !thread->current[KVFREE_CHANNEL_MALLOC];
@@ -330,7 +330,7 @@ static bool key_is_raw_safe(void)
 /* What the fast path will find; with debugging on there is none. */
 static void tls_use(struct kvfree_thread *thread)
 {
-	if (caa_likely(!kvfree_runtime.conf.debug))
+	if (caa_likely(!kvfree_setting(debug)))
 		kvfree_tls.recent = thread;
 }
 

@@ -37,7 +37,8 @@ enum kvfree_thread_state {
 	KVFREE_THREAD_EXITING,	/* its thread left; a drain empties it */
 };
 
-/* Pages that a record's cache grows to at the most. */
+/* Pages that a record's cache grows to at the most; min_cached_pages may ask for
+ * more. */
 #define KVFREE_MAX_TARGET	256
 /* Drain periods without use after which a cache shrinks to one page. */
 #define KVFREE_IDLE_TICKS	10

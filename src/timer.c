@@ -92,7 +92,8 @@ void kvfree_tick_arm(void)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
 
-	gate_arm(&rt->tick_gate, NULL, &rt->timer.tick, rt->conf.drain_msec);
+	gate_arm(&rt->tick_gate, NULL, &rt->timer.tick,
+			kvfree_setting(drain_msec));
 }
 
 void kvfree_kick(struct kvfree_domain *domain)
@@ -114,7 +115,7 @@ void kvfree_refill_request(int *gate)
 	struct kvfree_runtime *rt = &kvfree_runtime;
 
 	/* No cache, no refill, no timer. */
-	if (!rt->conf.min_cached_pages)
+	if (!kvfree_setting(min_cached_pages))
 		return;
 	/* Seq_cst: pairs with the exchange in refill_wanted(). */
 	if (__atomic_exchange_n(gate, 1, __ATOMIC_SEQ_CST))

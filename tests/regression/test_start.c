@@ -267,6 +267,48 @@ static int exit_first(void)
 	return raw_first();
 }
 
+static void *make_calls(void *arg)
+{
+	unsigned int i;
+
+	pthread_barrier_wait(arg);
+	for (i = 0; i < 500; i++) {
+		queue();
+		urcu_kvfree(urcu_kvmalloc(100));
+		urcu_kvfree(urcu_kvmalloc(200000));
+	}
+	return NULL;
+}
+
+/* What a start writes, other threads' calls read meanwhile. */
+static int calls_beside_a_start(void)
+{
+	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+	pthread_barrier_t together;
+	pthread_t tid[2];
+	unsigned int i;
+
+	rcu = &urcu_memb_flavor;
+	kvfault_threads_after(0);
+	if (!attr || urcu_kvfree_init(NULL) != -1)
+		return 1;
+	kvfault_threads_after(-1);
+	pthread_barrier_init(&together, NULL, 3);
+	for (i = 0; i < 2; i++)
+		tid[i] = kvtest_thread(make_calls, &together);
+	urcu_kvfree_attr_set_debug(attr, URCU_KVFREE_DEBUG_ON);
+	urcu_kvfree_attr_set_kick_pages(attr, 2);
+	pthread_barrier_wait(&together);
+	if (urcu_kvfree_init(attr))
+		return 2;
+	for (i = 0; i < 2; i++)
+		kvtest_join(tid[i]);
+	urcu_kvfree_exit();
+	urcu_kvfree_attr_destroy(attr);
+	return kvarena_freed() == kvarena_made() && !kvarena_twice() ?
+		KVCHILD_OK : 3;
+}
+
 static int bad_attribute(void)
 {
 	uint64_t other[64] = { 0 };
@@ -320,6 +362,7 @@ static const struct kvchild_scenario scenarios[] = {
 	{ "try_first", try_first },
 	{ "queued_before_threads", queued_before_threads },
 	{ "exit_first", exit_first },
+	{ "calls_beside_a_start", calls_beside_a_start },
 	{ "bad_attribute", bad_attribute },
 	{ "few_descriptors", few_descriptors },
 	{ NULL, NULL },
@@ -328,8 +371,10 @@ static const struct kvchild_scenario scenarios[] = {
 static void assert_child(const char *name)
 {
 	char err[4096];
+	int status = kvchild_run(name, err, sizeof(err));
 
-	assert_int_equal(kvchild_run(name, err, sizeof(err)), KVCHILD_OK);
+	if (status != KVCHILD_OK)
+		fail_msg("%s: %d: %s", name, status, err);
 }
 
 static void the_first_call_of_a_process_starts_the_library(void **state)
@@ -345,6 +390,12 @@ static void what_was_queued_before_the_threads_exist_is_freed(void **state)
 {
 	(void) state;
 	assert_child("queued_before_threads");
+}
+
+static void a_start_may_run_beside_calls(void **state)
+{
+	(void) state;
+	assert_child("calls_beside_a_start");
 }
 
 static void exit_before_any_start_is_a_no_op(void **state)
@@ -385,6 +436,7 @@ int main(int argc, char **argv)
 		test_each(the_next_clean_call_tries_a_failed_start_again),
 		test(the_first_call_of_a_process_starts_the_library),
 		test(what_was_queued_before_the_threads_exist_is_freed),
+		test(a_start_may_run_beside_calls),
 		test(exit_before_any_start_is_a_no_op),
 		test(a_bad_attribute_is_einval_and_starts_nothing),
 	};

@@ -12,7 +12,11 @@
 #include "kvgp.h"
 #include "kvhold.h"
 #include "kvinside.h"
+#include "reclaim.h"
 #include "refill.h"
+
+/* More pages than a cache grows to by itself. */
+#define MANY	(KVFREE_MAX_TARGET + 44)
 
 static struct kvfree_runtime *const rt = &kvfree_runtime;
 static struct kvfree_domain *domain;
@@ -119,6 +123,19 @@ static void the_target_has_a_limit(void **state)
 	}
 	assert_int_equal(thread->target, KVFREE_MAX_TARGET);
 	assert_int_equal(kvinside_cached(thread), KVFREE_MAX_TARGET);
+}
+
+static void the_setting_may_ask_for_more_than_the_limit(void **state)
+{
+	(void) state;
+	rt->conf.min_cached_pages = MANY;
+	ask();
+	refill();
+	assert_int_equal(kvinside_cached(thread), MANY);
+	/* A drain that is also a tick takes none of them. */
+	kvfree_drain_request(domain, KVFREE_DRAIN_TICK);
+	kvfree_drain_work(&domain->drain);
+	assert_int_equal(kvinside_cached(thread), MANY);
 }
 
 static void a_record_whose_lock_is_held_does_not_stop_the_worker(void **state)
@@ -230,6 +247,7 @@ int main(void)
 		test(a_full_cache_gets_nothing),
 		test(a_call_that_found_no_page_doubles_the_target),
 		test(the_target_has_a_limit),
+		test(the_setting_may_ask_for_more_than_the_limit),
 		test(a_record_whose_lock_is_held_does_not_stop_the_worker),
 		test(blank_records_are_made_on_request),
 		test(a_failure_without_timers_opens_all_gates),
