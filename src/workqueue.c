@@ -204,10 +204,14 @@ void kvfree_workqueue_cancel(struct kvfree_workqueue *wq,
 		struct kvfree_work *work)
 {
 	pthread_mutex_lock(&wq->lock);
-	dequeue_locked(wq, work);
-	work->again = false;
-	while (work->running)
+	for (;;) {
+		/* Each time: who runs it may have queued it again. */
+		dequeue_locked(wq, work);
+		work->again = false;
+		if (!work->running)
+			break;
 		pthread_cond_wait(&wq->done, &wq->lock);
+	}
 	pthread_mutex_unlock(&wq->lock);
 }
 

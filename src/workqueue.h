@@ -53,7 +53,8 @@ void kvfree_workqueue_stop(struct kvfree_workqueue *wq);
 
 void kvfree_workqueue_queue(struct kvfree_workqueue *wq,
 		struct kvfree_work *work);
-/* Take @work off the list and wait until nobody runs it. */
+/* Take @work off the list and wait until nobody runs it. It may queue itself
+ * meanwhile, others may not. */
 void kvfree_workqueue_cancel(struct kvfree_workqueue *wq,
 		struct kvfree_work *work);
 

@@ -223,6 +223,35 @@ static void cancel_waits_for_an_item_that_runs(void **state)
 	assert_int_equal(runs(&item[0]), 1);
 }
 
+/* A helper of the free phase asks for more help while its batch ends. */
+static void cancel_also_takes_off_what_queues_itself_meanwhile(void **state)
+{
+	pthread_t tid;
+	bool queued;
+
+	(void) state;
+	cancelled = 0;
+	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
+	stand(&item[0], 1);
+	stand(&item[1], 1);
+	kvfree_workqueue_queue(&wq, &item[0].work);
+	wait_for(&item[0].standing);
+	tid = kvtest_thread(cancel, &item[0].work);
+	kvtest_sleep_msec(20);
+	/* The only worker is kept by another item in front of it. */
+	kvfree_workqueue_queue(&wq, &item[1].work);
+	kvfree_workqueue_queue(&wq, &item[0].work);
+	sem_post(&item[0].go);
+	kvtest_join(tid);
+	queued = item[0].work.queued;
+	stand(&item[0], 0);
+	stand(&item[1], 0);
+	sem_post(&item[1].go);
+	kvfree_workqueue_stop(&wq);
+	assert_false(queued);
+	assert_int_equal(runs(&item[0]), 1);
+}
+
 static void *stop(void *arg)
 {
 	kvfree_workqueue_stop(&wq);
@@ -326,6 +355,7 @@ int main(void)
 		test(cancel_takes_a_waiting_item_off),
 		test(cancel_of_an_idle_item_is_a_no_op),
 		test(cancel_waits_for_an_item_that_runs),
+		test(cancel_also_takes_off_what_queues_itself_meanwhile),
 		test(stop_finishes_what_runs_and_drops_the_rest),
 		test(a_stopped_pool_takes_no_items),
 		test(a_start_that_fails_leaves_no_thread),
