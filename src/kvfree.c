@@ -102,7 +102,8 @@ struct kvfree_runtime kvfree_runtime = {
 /* ------------------------------------------------------------------ */
 /* Start and stop                                                     */
 
-/* What was queued while nothing ran: look at all of it. */
+/* What was queued while nothing ran, and what was asked for before there were
+ * timers and a pool to ask: look at all of it. */
 static void start_pending(void)
 {
 	struct kvfree_domain *domain;
@@ -142,6 +143,9 @@ static int start_locked(const struct urcu_kvfree_attr *attr)
 		errno = saved;
 		return -1;
 	}
+	/* Not before the start is sure to succeed: a worker that waited for a
+	 * grace period, and so perhaps for this thread, could not be joined. */
+	kvfree_workqueue_open(&rt->workqueue);
 	/* Release: pairs with kvfree_runtime_running(). */
 	__atomic_store_n(&rt->state, KVFREE_STATE_RUNNING, __ATOMIC_RELEASE);
 	start_pending();

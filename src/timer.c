@@ -182,11 +182,12 @@ static void timer_event(struct kvfree_timer *timer, int fd)
 	if (read(fd, &expirations, sizeof(expirations)) < 0)
 		expirations = 0;
 	kvfree_hook(KVFREE_HOOK_TIMER);
-	if (fd == timer->tick)
+	/* Acquire: pairs with fds_publish(), after which it was armed. */
+	if (fd == __atomic_load_n(&timer->tick, __ATOMIC_ACQUIRE))
 		on_tick();
-	else if (fd == timer->kick)
+	else if (fd == __atomic_load_n(&timer->kick, __ATOMIC_ACQUIRE))
 		on_kick();
-	else if (fd == timer->refill)
+	else if (fd == __atomic_load_n(&timer->refill, __ATOMIC_ACQUIRE))
 		kvfree_workqueue_queue(&kvfree_runtime.workqueue,
 				&kvfree_runtime.refill);
 }
@@ -277,9 +278,6 @@ static int fds_open(struct kvfree_timer *timer)
 static void fds_publish(struct kvfree_timer *timer,
 		const struct kvfree_timer *opened)
 {
-	timer->epoll = opened->epoll;
-	timer->stop = opened->stop;
-	timer->pressure = opened->pressure;
 	/* Seq_cst: pairs with timer_arm(). */
 	__atomic_store_n(&timer->tick, opened->tick, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&timer->kick, opened->kick, __ATOMIC_SEQ_CST);
@@ -295,14 +293,20 @@ int kvfree_timer_start(struct kvfree_timer *timer)
 		fds_close(&opened);
 		return -1;
 	}
-	fds_publish(timer, &opened);
+	timer->epoll = opened.epoll;
+	timer->stop = opened.stop;
+	timer->pressure = opened.pressure;
 	ret = kvfree_thread_create(&timer->thread, timer_thread, timer,
 			"kvfree-timer");
 	if (ret) {
-		fds_close(timer);
+		timer->epoll = timer->stop = timer->pressure = -1;
+		fds_close(&opened);
 		errno = ret;
 		return -1;
 	}
+	/* Last: a timer that was armed and then closed would leave its gate
+	 * closed for good. */
+	fds_publish(timer, &opened);
 	return 0;
 }
 

@@ -95,7 +95,7 @@ static struct kvfree_work *next_locked(struct kvfree_workqueue *wq)
 /* Caller holds the lock. */
 static void queue_locked(struct kvfree_workqueue *wq, struct kvfree_work *work)
 {
-	if (work->queued || wq->stop)
+	if (work->queued || !wq->open)
 		return;
 	if (work->single && work->running) {
 		work->again = true;
@@ -139,7 +139,9 @@ int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers)
 {
 	int ret;
 
+	pthread_mutex_lock(&wq->lock);
 	wq->stop = false;
+	pthread_mutex_unlock(&wq->lock);
 	wq->nr_threads = 0;
 	while (wq->nr_threads < workers) {
 		ret = kvfree_thread_create(&wq->threads[wq->nr_threads],
@@ -154,12 +156,20 @@ int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers)
 	return 0;
 }
 
+void kvfree_workqueue_open(struct kvfree_workqueue *wq)
+{
+	pthread_mutex_lock(&wq->lock);
+	wq->open = true;
+	pthread_mutex_unlock(&wq->lock);
+}
+
 void kvfree_workqueue_stop(struct kvfree_workqueue *wq)
 {
 	struct kvfree_work *work;
 	unsigned int i;
 
 	pthread_mutex_lock(&wq->lock);
+	wq->open = false;
 	wq->stop = true;
 	pthread_cond_broadcast(&wq->more);
 	pthread_mutex_unlock(&wq->lock);
@@ -242,6 +252,7 @@ void kvfree_workqueue_reset(struct kvfree_workqueue *wq)
 	pthread_cond_init(&wq->done, NULL);
 	wq->head = NULL;
 	wq->tail = &wq->head;
+	wq->open = false;
 	wq->stop = true;
 	wq->nr_threads = 0;
 }

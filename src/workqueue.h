@@ -38,7 +38,8 @@ struct kvfree_workqueue {
 	pthread_cond_t more;		/* under lock: an item, or stop */
 	pthread_cond_t done;		/* under lock: an item finished */
 	struct kvfree_work *head, **tail;	/* under lock */
-	bool stop;			/* under lock */
+	bool open;			/* under lock: takes items */
+	bool stop;			/* under lock: the threads end */
 	unsigned int nr_threads;	/* read-only while running */
 	/* Read-only while running. Not allocated: the child of a fork could
 	 * not give it back. */
@@ -46,11 +47,14 @@ struct kvfree_workqueue {
 };
 
 /* Start @workers threads, KVFREE_MAX_WORKERS at most; 0, or -1 with errno and
- * nothing left behind. */
+ * nothing left behind. Items are not taken yet. */
 int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers);
+/* Take items from now on. */
+void kvfree_workqueue_open(struct kvfree_workqueue *wq);
 /* Let running items finish, drop the others, join the threads. */
 void kvfree_workqueue_stop(struct kvfree_workqueue *wq);
 
+/* Does nothing while no items are taken. */
 void kvfree_workqueue_queue(struct kvfree_workqueue *wq,
 		struct kvfree_work *work);
 /* Take @work off the list and wait until nobody runs it. It may queue itself

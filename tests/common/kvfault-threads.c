@@ -16,6 +16,7 @@ int __wrap_pthread_create(pthread_t *tid, const pthread_attr_t *attr,
 		void *(*fn)(void *), void *arg);
 
 static int left = -1;	/* main thread alone */
+void (*kvfault_threads_on_failure)(void);
 
 void kvfault_threads_after(int nr)
 {
@@ -25,8 +26,11 @@ void kvfault_threads_after(int nr)
 int __wrap_pthread_create(pthread_t *tid, const pthread_attr_t *attr,
 		void *(*fn)(void *), void *arg)
 {
-	if (left == 0)
+	if (left == 0) {
+		if (kvfault_threads_on_failure)
+			kvfault_threads_on_failure();
 		return EAGAIN;
+	}
 	if (left > 0)
 		left--;
 	return __real_pthread_create(tid, attr, fn, arg);

@@ -22,6 +22,8 @@ unsigned long kvfault_memory_called(void);
 /* pthread_create() fails with EAGAIN once @nr more threads were made; a
  * negative number: never. */
 void kvfault_threads_after(int nr);
+/* Called, if set, at each such failure. */
+extern void (*kvfault_threads_on_failure)(void);
 
 /* mmap() fails with ENOMEM, or works again (WRAP_MMAP). */
 void kvfault_mmap(bool fails);

@@ -21,6 +21,7 @@ static int begin(void **state)
 	urcu_kvfree_exit();
 	kvarena_reset();
 	kvfault_threads_after(-1);
+	kvfault_threads_on_failure = NULL;
 	return 0;
 }
 
@@ -177,6 +178,28 @@ static void a_start_without_threads_fails_and_leaves_nothing(void **state)
 	assert_true(kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG));
 	kvarena_assert_exact();
 	assert_int_equal(kvarena_made(), 3);
+}
+
+/* What is queued in the middle of a start that fails asks nothing of timers that
+ * are closed again: the next start would wait for them. */
+static void a_start_that_fails_leaves_no_timer_asked_for(void **state)
+{
+	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+
+	(void) state;
+	urcu_kvfree_attr_set_workers(attr, 2);
+	kvfault_threads_after(2);	/* the workers, and no timer thread */
+	kvfault_threads_on_failure = queue;
+	assert_int_equal(urcu_kvfree_init(attr), -1);
+	kvfault_threads_after(-1);
+	urcu_kvfree_attr_destroy(attr);
+	assert_int_equal(kvarena_made(), 1);
+	kvtest_start(5, 2);
+	assert_true(kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG));
+	/* No more than a tick: the start itself looked at what was there. */
+	queue();
+	assert_true(kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG));
+	kvarena_assert_exact();
 }
 
 /* A clean call tries again what an earlier one could not start. */
@@ -433,6 +456,7 @@ int main(int argc, char **argv)
 		test_each(a_barrier_works_without_a_start),
 		test(a_start_without_descriptors_fails_and_leaves_nothing),
 		test_each(a_start_without_threads_fails_and_leaves_nothing),
+		test_each(a_start_that_fails_leaves_no_timer_asked_for),
 		test_each(the_next_clean_call_tries_a_failed_start_again),
 		test(the_first_call_of_a_process_starts_the_library),
 		test(what_was_queued_before_the_threads_exist_is_freed),

@@ -84,10 +84,16 @@ static bool has_run_twice(void *it)
 	return runs(it) > 1;
 }
 
+static void start(unsigned int workers)
+{
+	assert_int_equal(kvfree_workqueue_start(&wq, workers), 0);
+	kvfree_workqueue_open(&wq);
+}
+
 static void an_item_runs_once_for_each_queueing(void **state)
 {
 	(void) state;
-	assert_int_equal(kvfree_workqueue_start(&wq, 2), 0);
+	start(2);
 	kvfree_workqueue_queue(&wq, &item[0].work);
 	assert_true(kvtest_wait(has_run, &item[0], KVTEST_LONG));
 	kvfree_workqueue_queue(&wq, &item[0].work);
@@ -101,7 +107,7 @@ static void an_item_that_waits_is_not_queued_twice(void **state)
 	int i;
 
 	(void) state;
-	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
+	start(1);
 	stand(&item[0], 1);
 	kvfree_workqueue_queue(&wq, &item[0].work);
 	wait_for(&item[0].standing);
@@ -117,7 +123,7 @@ static void an_item_that_waits_is_not_queued_twice(void **state)
 static void an_item_that_runs_may_be_queued_again(void **state)
 {
 	(void) state;
-	assert_int_equal(kvfree_workqueue_start(&wq, 2), 0);
+	start(2);
 	stand(&item[0], 1);
 	kvfree_workqueue_queue(&wq, &item[0].work);
 	wait_for(&item[0].standing);
@@ -136,7 +142,7 @@ static void a_single_item_runs_again_after_and_never_beside_itself(
 {
 	(void) state;
 	item[0].work.single = true;
-	assert_int_equal(kvfree_workqueue_start(&wq, 2), 0);
+	start(2);
 	stand(&item[0], 1);
 	kvfree_workqueue_queue(&wq, &item[0].work);
 	wait_for(&item[0].standing);
@@ -154,7 +160,7 @@ static void a_single_item_runs_again_after_and_never_beside_itself(
 static void items_run_in_the_order_of_their_queueing(void **state)
 {
 	(void) state;
-	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
+	start(1);
 	stand(&item[0], 1);
 	stand(&item[1], 1);
 	kvfree_workqueue_queue(&wq, &item[0].work);
@@ -173,7 +179,7 @@ static void items_run_in_the_order_of_their_queueing(void **state)
 static void cancel_takes_a_waiting_item_off(void **state)
 {
 	(void) state;
-	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
+	start(1);
 	stand(&item[0], 1);
 	kvfree_workqueue_queue(&wq, &item[0].work);
 	wait_for(&item[0].standing);
@@ -190,7 +196,7 @@ static void cancel_of_an_idle_item_is_a_no_op(void **state)
 {
 	(void) state;
 	kvfree_workqueue_cancel(&wq, &item[0].work);
-	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
+	start(1);
 	kvfree_workqueue_cancel(&wq, &item[0].work);
 	kvfree_workqueue_queue(&wq, &item[0].work);
 	assert_true(kvtest_wait(has_run, &item[0], KVTEST_LONG));
@@ -211,7 +217,7 @@ static void cancel_waits_for_an_item_that_runs(void **state)
 
 	(void) state;
 	cancelled = 0;
-	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
+	start(1);
 	stand(&item[0], 1);
 	kvfree_workqueue_queue(&wq, &item[0].work);
 	wait_for(&item[0].standing);
@@ -231,7 +237,7 @@ static void cancel_also_takes_off_what_queues_itself_meanwhile(void **state)
 
 	(void) state;
 	cancelled = 0;
-	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
+	start(1);
 	stand(&item[0], 1);
 	stand(&item[1], 1);
 	kvfree_workqueue_queue(&wq, &item[0].work);
@@ -274,7 +280,7 @@ static void stop_finishes_what_runs_and_drops_the_rest(void **state)
 	pthread_t tid;
 
 	(void) state;
-	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
+	start(1);
 	stand(&item[0], 1);
 	kvfree_workqueue_queue(&wq, &item[0].work);
 	wait_for(&item[0].standing);
@@ -287,7 +293,7 @@ static void stop_finishes_what_runs_and_drops_the_rest(void **state)
 	assert_int_equal(runs(&item[1]), 0);
 	assert_true(kvtest_threads_become("kvfree-", 0));
 	/* What was dropped can be queued after the next start. */
-	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
+	start(1);
 	kvfree_workqueue_queue(&wq, &item[1].work);
 	assert_true(kvtest_wait(has_run, &item[1], KVTEST_LONG));
 }
@@ -298,6 +304,18 @@ static void a_stopped_pool_takes_no_items(void **state)
 	kvfree_workqueue_queue(&wq, &item[0].work);
 	assert_false(item[0].work.queued);
 	assert_null(wq.head);
+}
+
+/* A start may still fail then, and would wait for what runs. */
+static void a_pool_that_is_not_open_takes_no_items(void **state)
+{
+	(void) state;
+	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
+	kvfree_workqueue_queue(&wq, &item[0].work);
+	assert_false(item[0].work.queued);
+	kvfree_workqueue_open(&wq);
+	kvfree_workqueue_queue(&wq, &item[0].work);
+	assert_true(kvtest_wait(has_run, &item[0], KVTEST_LONG));
 }
 
 /* ------------------------------------------------------------------ */
@@ -316,7 +334,7 @@ static void a_start_that_fails_leaves_no_thread(void **state)
 		assert_int_equal(errno, EAGAIN);
 		assert_true(kvtest_threads_become("kvfree-", 0));
 	}
-	assert_int_equal(kvfree_workqueue_start(&wq, 3), 0);
+	start(3);
 	assert_true(kvtest_threads_become("kvfree-worker", 3));
 }
 
@@ -338,7 +356,7 @@ static void a_thread_has_its_name_and_scheduling(void **state)
 		"kvfree-test"), 0);
 	kvtest_join(tid);
 	assert_int_equal(policy, SCHED_OTHER);
-	assert_int_equal(kvfree_workqueue_start(&wq, 1), 0);
+	start(1);
 	assert_true(kvtest_threads_become("kvfree-worker", 1));
 }
 
@@ -358,6 +376,7 @@ int main(void)
 		test(cancel_also_takes_off_what_queues_itself_meanwhile),
 		test(stop_finishes_what_runs_and_drops_the_rest),
 		test(a_stopped_pool_takes_no_items),
+		test(a_pool_that_is_not_open_takes_no_items),
 		test(a_start_that_fails_leaves_no_thread),
 		test(a_thread_has_its_name_and_scheduling),
 	};
