@@ -86,6 +86,7 @@ int urcu_kvfree_channel_destroy(struct urcu_kvfree_channel *channel)
 {
 	struct kvfree_channels *channels = &kvfree_runtime.channels;
 	struct kvfree_domain *domain;
+	unsigned int online;
 
 	if (!channel)
 		return 0;
@@ -93,13 +94,10 @@ int urcu_kvfree_channel_destroy(struct urcu_kvfree_channel *channel)
 		errno = EDEADLK;
 		return -1;
 	}
-	kvfree_for_each_domain(domain) {
-		bool online = kvfree_domain_enter_wait(domain,
-				"urcu_kvfree_channel_destroy()");
-
+	online = kvfree_enter_wait("urcu_kvfree_channel_destroy()");
+	kvfree_for_each_domain(domain)
 		kvfree_barrier(domain, 0);
-		kvfree_domain_leave_wait(domain, online);
-	}
+	kvfree_leave_wait(online);
 	pthread_mutex_lock(&channels->lock);
 	channel->used = false;
 	pthread_mutex_unlock(&channels->lock);

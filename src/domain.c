@@ -89,14 +89,7 @@ void kvfree_domain_synchronize(struct kvfree_domain *domain)
 {
 	const struct rcu_flavor_struct *flavor = kvfree_domain_flavor(domain);
 
-	/* Relaxed: the timer thread only compares it with the clock. */
-	__atomic_store_n(&domain->gp_since, kvfree_now_msec(),
-			__ATOMIC_RELAXED);
-	/* A tick looks how long it lasts, and goes on ticking while it does.
-	 * The one that asked for this batch came too early for that. */
-	kvfree_tick_arm();
 	flavor->update_synchronize_rcu();
-	__atomic_store_n(&domain->gp_since, 0, __ATOMIC_RELAXED);
 	kvfree_tsan_acquire(flavor);
 	__atomic_fetch_add(&domain->count.grace_periods, 1, __ATOMIC_RELAXED);
 }
@@ -120,4 +113,24 @@ void kvfree_domain_leave_wait(struct kvfree_domain *domain, bool was_online)
 {
 	if (was_online)
 		kvfree_domain_flavor(domain)->thread_online();
+}
+
+unsigned int kvfree_enter_wait(const char *what)
+{
+	struct kvfree_domain *domain;
+	unsigned int online = 0;
+
+	kvfree_for_each_domain(domain)
+		if (kvfree_domain_enter_wait(domain, what))
+			online |= 1U << kvfree_domain_index(domain);
+	return online;
+}
+
+void kvfree_leave_wait(unsigned int online)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_for_each_domain(domain)
+		kvfree_domain_leave_wait(domain,
+				online & (1U << kvfree_domain_index(domain)));
 }

@@ -48,8 +48,7 @@ struct kvfree_batch {
 
 struct kvfree_domain {
 	const struct rcu_flavor_struct *flavor;	/* atomic; set once */
-	struct kvfree_thread *threads;		/* atomic; push only */
-	struct kvfree_thread *fork_threads;	/* under start_lock: see fork.c */
+	struct kvfree_thread *threads;	/* atomic; pushed under records_lock */
 	struct kvfree_thread *blank[KVFREE_BLANKS];	/* atomic */
 	int blank_gate;		/* atomic: 1 from request to refill */
 
@@ -67,7 +66,7 @@ struct kvfree_domain {
 	unsigned int waiters;	/* under lock: threads that wait for a slot */
 	uint64_t seq;		/* under lock: of the youngest batch */
 	uint64_t clock;		/* atomic: see kvfree_batch.collected */
-	uint64_t gp_since;	/* atomic: msec when the wait began, or 0 */
+	uint64_t gp_since;	/* atomic: msec when a batch began to wait, or 0 */
 	uint64_t stall_since;	/* timer thread: the gp_since it warns about */
 	uint64_t stall_msec;	/* timer thread: age at which it warns next */
 	struct kvfree_work drain;
@@ -130,6 +129,14 @@ void kvfree_domain_synchronize(struct kvfree_domain *domain);
  */
 bool kvfree_domain_enter_wait(struct kvfree_domain *domain, const char *what);
 void kvfree_domain_leave_wait(struct kvfree_domain *domain, bool was_online);
+
+/*
+ * The same for all domains in use, around waits for more than one of them: while
+ * this thread waits for one, a free function may wait for another and so for this
+ * thread. Returns what kvfree_leave_wait() is to be told.
+ */
+unsigned int kvfree_enter_wait(const char *what);
+void kvfree_leave_wait(unsigned int online);
 
 /* Acquire: pairs with the release in record_publish(). */
 #define kvfree_for_each_thread(thread, domain)				\

@@ -27,6 +27,7 @@
  * have pthread_atfork handlers of their own, in unknown order.
  */
 
+#include <signal.h>
 #include <string.h>
 
 #include "reclaim.h"
@@ -39,9 +40,11 @@ static bool resting(void)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
 
-	/* Acquire: pairs with before_fork, for forker. */
+	/* Acquire: pairs with before_fork, for forker; which may change at any
+	 * time, but not to or from this thread. */
 	return __atomic_load_n(&rt->forking, __ATOMIC_ACQUIRE) &&
-		pthread_equal(rt->forker, pthread_self());
+		pthread_equal(__atomic_load_n(&rt->forker, __ATOMIC_RELAXED),
+				pthread_self());
 }
 
 /* All places for domains, used or not: a raw call may claim one meanwhile. */
@@ -50,38 +53,27 @@ static bool resting(void)
 	     (domain) < kvfree_runtime.domains + KVFREE_MAX_DOMAINS;	\
 	     (domain)++)
 
-static void stop_batches(struct kvfree_domain *domain)
-{
-	/* Acquire: pairs with the claim in kvfree_domain_get(). */
-	bool used = __atomic_load_n(&domain->flavor, __ATOMIC_ACQUIRE);
-	bool online = false;
-
-	/* A batch may wait for us, if we are an online QSBR reader. */
-	if (used)
-		online = kvfree_domain_enter_wait(domain,
-				"urcu_kvfree_before_fork()");
-	kvfree_batches_stop(domain);
-	if (used)
-		kvfree_domain_leave_wait(domain, online);
-}
-
 void urcu_kvfree_before_fork(void)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
 	struct kvfree_domain *domain;
+	unsigned int online;
 
+	/* A batch may wait for us, if we are an online QSBR reader. */
+	online = kvfree_enter_wait("urcu_kvfree_before_fork()");
 	pthread_mutex_lock(&rt->start_lock);
 	/* First the batches of all domains: their free functions may queue on
 	 * any domain, allocate, and make channels. */
 	for_each_slot(domain)
-		stop_batches(domain);
+		kvfree_batches_stop(domain);
 	/* Without batches nothing gets ripe. An object in its owner's hands
 	 * would be lost to the child. */
 	for_each_slot(domain)
 		kvfree_take_back(domain);
 	/* So would the page that a refill has in its hands. */
 	kvfree_workqueue_hold(&rt->workqueue, &rt->refill);
-	rt->forker = pthread_self();
+	kvfree_leave_wait(online);
+	__atomic_store_n(&rt->forker, pthread_self(), __ATOMIC_RELAXED);
 	/* Release: pairs with resting(). */
 	__atomic_store_n(&rt->forking, true, __ATOMIC_RELEASE);
 }
@@ -105,11 +97,7 @@ static void lock_records(struct kvfree_domain *domain)
 {
 	struct kvfree_thread *thread;
 
-	/* Records published from here on are not in the walk of
-	 * unlock_records(): remember where the list began. */
-	domain->fork_threads = __atomic_load_n(&domain->threads,
-			__ATOMIC_ACQUIRE);
-	for (thread = domain->fork_threads; thread; thread = thread->next)
+	kvfree_for_each_thread(thread, domain)
 		kvfree_thread_lock(thread);
 }
 
@@ -117,12 +105,12 @@ static void unlock_records(struct kvfree_domain *domain)
 {
 	struct kvfree_thread *thread;
 
-	for (thread = domain->fork_threads; thread; thread = thread->next)
+	kvfree_for_each_thread(thread, domain)
 		kvfree_thread_unlock(thread);
-	domain->fork_threads = NULL;
 }
 
-/* With the hooks: nobody is inside a critical section at the fork. */
+/* With the hooks: nobody is inside a critical section at the fork, and there is no
+ * record but those whose locks are held here. */
 static void atfork_prepare(void)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
@@ -132,6 +120,7 @@ static void atfork_prepare(void)
 		return;
 	pthread_mutex_lock(&rt->channels.lock);
 	pthread_mutex_lock(&rt->area.lock);
+	pthread_mutex_lock(&rt->records_lock);
 	pthread_mutex_lock(&rt->workqueue.lock);
 	for_each_slot(domain)
 		lock_records(domain);
@@ -148,6 +137,7 @@ static void atfork_release(void)
 	for_each_slot(domain)
 		unlock_records(domain);
 	pthread_mutex_unlock(&rt->workqueue.lock);
+	pthread_mutex_unlock(&rt->records_lock);
 	pthread_mutex_unlock(&rt->area.lock);
 	pthread_mutex_unlock(&rt->channels.lock);
 }
@@ -163,6 +153,7 @@ static void reset_locks(void)
 
 	pthread_mutex_init(&rt->start_lock, NULL);
 	pthread_mutex_init(&rt->channels.lock, NULL);
+	pthread_mutex_init(&rt->records_lock, NULL);
 	kvfree_area_reset(&rt->area, rt->forking);
 	kvfree_workqueue_reset(&rt->workqueue);
 	kvfree_timer_reset(&rt->timer);
@@ -214,14 +205,20 @@ static void stop_state(void)
 
 static void atfork_child(void)
 {
+	sigset_t all, saved;
+
 	if (resting()) {
 		atfork_release();
 		return;		/* urcu_kvfree_after_fork_child() follows */
 	}
+	/* A handler's raw call may find all of it or nothing. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &saved);
 	kvfree_runtime.forking = false;
 	stop_state();
 	reset_locks();
 	reset_queue();
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 }
 
 static __attribute__((constructor)) void atfork_register(void)

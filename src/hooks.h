@@ -16,6 +16,7 @@ enum kvfree_hook_place {
 	KVFREE_HOOK_RAW_LOCKED,		/* raw call, record's lock held */
 	KVFREE_HOOK_CLEAN_LOCKED,	/* clean call, record's lock held */
 	KVFREE_HOOK_DRAIN_LOCKED,	/* drain, record's lock held */
+	KVFREE_HOOK_CLAIM,		/* no record yet, about to claim one */
 	KVFREE_HOOK_CLAIMING,		/* between taking a record and owning it */
 	KVFREE_HOOK_COLLECTED,		/* batch collected, grace period ahead */
 	KVFREE_HOOK_GRACE_PERIOD_OVER,	/* grace period over, nothing freed */

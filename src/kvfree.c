@@ -94,6 +94,7 @@ struct kvfree_runtime kvfree_runtime = {
 		.done = PTHREAD_COND_INITIALIZER,
 		.tail = &kvfree_runtime.workqueue.head,
 		.stop = true },
+	.records_lock = PTHREAD_MUTEX_INITIALIZER,
 	.start_lock = PTHREAD_MUTEX_INITIALIZER,
 	.channels = { .lock = PTHREAD_MUTEX_INITIALIZER },
 	.domains = { [0 ... KVFREE_MAX_DOMAINS - 1] = DOMAIN_INIT },
@@ -152,14 +153,23 @@ static int start_locked(const struct urcu_kvfree_attr *attr)
 	return 0;
 }
 
+/* Take start_lock. A start that no caller asked for does not wait for it: a thread
+ * between the hooks of a fork has it, and may wait for this one. */
+static int start_lock(bool wait)
+{
+	if (wait)
+		return pthread_mutex_lock(&kvfree_runtime.start_lock);
+	return pthread_mutex_trylock(&kvfree_runtime.start_lock);
+}
+
 /* Not inlined: tests/proofs/disasm.pl knows by name where raw code ends. */
 static __attribute__((noinline)) int runtime_start(
-		const struct urcu_kvfree_attr *attr)
+		const struct urcu_kvfree_attr *attr, bool wait)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
 	struct kvfree_tls *tls = &kvfree_tls;
 	unsigned char claiming = tls->claiming;
-	int ret;
+	int ret = -1, cancel;
 
 	/* In a free function: exit and before_fork hold start_lock while they
 	 * wait for those. */
@@ -173,12 +183,15 @@ static __attribute__((noinline)) int runtime_start(
 	 * allocates: claiming tells it that this thread is busy. */
 	tls->claiming = 1;
 	kvfree_signal_fence();
-	pthread_mutex_lock(&rt->start_lock);
-	ret = start_locked(attr);
-	if (ret)
-		__atomic_store_n(&rt->state, KVFREE_STATE_STOPPED,
-				__ATOMIC_RELEASE);
-	pthread_mutex_unlock(&rt->start_lock);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	if (start_lock(wait) == 0) {
+		ret = start_locked(attr);
+		if (ret)
+			__atomic_store_n(&rt->state, KVFREE_STATE_STOPPED,
+					__ATOMIC_RELEASE);
+		pthread_mutex_unlock(&rt->start_lock);
+	}
+	pthread_setcancelstate(cancel, NULL);
 	kvfree_signal_fence();
 	tls->claiming = claiming;
 	return ret;
@@ -188,7 +201,7 @@ bool kvfree_runtime_start_clean(void)
 {
 	if (caa_likely(kvfree_runtime_running()))
 		return true;
-	return !kvfree_tls.claiming && runtime_start(NULL) == 0;
+	return !kvfree_tls.claiming && runtime_start(NULL, false) == 0;
 }
 
 bool kvfree_runtime_start_raw(void)
@@ -202,7 +215,7 @@ bool kvfree_runtime_start_raw(void)
 
 int urcu_kvfree_init(const struct urcu_kvfree_attr *attr)
 {
-	return runtime_start(attr);
+	return runtime_start(attr, true);
 }
 
 static void exit_domain(struct kvfree_domain *domain)
@@ -220,18 +233,16 @@ static void exit_domain(struct kvfree_domain *domain)
 void urcu_kvfree_exit(void)
 {
 	struct kvfree_runtime *rt = &kvfree_runtime;
-	bool online[KVFREE_MAX_DOMAINS] = { false };
 	struct kvfree_domain *domain;
+	unsigned int online;
 
 	if (kvfree_tls.freeing) {
 		kvfree_warn("urcu_kvfree_exit() called from a free function; ignored");
 		return;
 	}
-	pthread_mutex_lock(&rt->start_lock);
 	/* Before the workers are joined: one may wait for this very thread. */
-	kvfree_for_each_domain(domain)
-		online[kvfree_domain_index(domain)] =
-			kvfree_domain_enter_wait(domain, "urcu_kvfree_exit()");
+	online = kvfree_enter_wait("urcu_kvfree_exit()");
+	pthread_mutex_lock(&rt->start_lock);
 	/* A free function that we call may call back: no start below us. */
 	kvfree_tls.claiming = 1;
 	kvfree_signal_fence();
@@ -252,10 +263,8 @@ void urcu_kvfree_exit(void)
 	kvfree_area_release(&rt->area);
 	kvfree_signal_fence();
 	kvfree_tls.claiming = 0;
-	kvfree_for_each_domain(domain)
-		kvfree_domain_leave_wait(domain,
-				online[kvfree_domain_index(domain)]);
 	pthread_mutex_unlock(&rt->start_lock);
+	kvfree_leave_wait(online);
 }
 
 /* ------------------------------------------------------------------ */
@@ -604,15 +613,14 @@ size_t urcu_kvfree_shrink(void)
 {
 	struct kvfree_domain *domain;
 	uint64_t before, after;
+	unsigned int online;
 	size_t nr = 0;
 
 	if (kvfree_tls.freeing)
 		return 0;
+	online = kvfree_enter_wait("urcu_kvfree_shrink()");
 	kvfree_refill_hold();
 	kvfree_for_each_domain(domain) {
-		bool online = kvfree_domain_enter_wait(domain,
-				"urcu_kvfree_shrink()");
-
 		before = __atomic_load_n(&domain->count.pages,
 				__ATOMIC_RELAXED);
 		nr -= (size_t) kvfree_domain_freed(domain);
@@ -622,7 +630,7 @@ size_t urcu_kvfree_shrink(void)
 				__ATOMIC_RELAXED);
 		if (after < before)
 			nr += (size_t) (before - after);
-		kvfree_domain_leave_wait(domain, online);
 	}
+	kvfree_leave_wait(online);
 	return nr;
 }

@@ -15,7 +15,6 @@
  * all that was taken before is freed.
  */
 
-#include <dlfcn.h>
 #include <string.h>
 #include <urcu/flavor.h>
 
@@ -314,7 +313,15 @@ static void batch_grace_period(struct kvfree_domain *domain,
 {
 	batch->grace_period = __atomic_add_fetch(&domain->clock, 1,
 			__ATOMIC_SEQ_CST);
+	/* Batches wait one after the other, so this is one at a time. Relaxed:
+	 * the timer thread only compares it with the clock. */
+	__atomic_store_n(&domain->gp_since, kvfree_now_msec(),
+			__ATOMIC_RELAXED);
+	/* A tick looks how long it lasts, and goes on ticking while it does.
+	 * The one that asked for this batch came too early for that. */
+	kvfree_tick_arm();
 	kvfree_domain_synchronize(domain);
+	__atomic_store_n(&domain->gp_since, 0, __ATOMIC_RELAXED);
 	kvfree_trace(grace_period_over, domain, batch->seq);
 	kvfree_hook(KVFREE_HOOK_GRACE_PERIOD_OVER);
 }
@@ -690,12 +697,25 @@ void kvfree_barrier(struct kvfree_domain *domain, unsigned int how)
 /* ------------------------------------------------------------------ */
 /* Stall warning                                                      */
 
+/*
+ * Those that the program is not linked with are NULL. Not dladdr(): it takes
+ * the dynamic linker's lock, whose holder may wait for this thread.
+ */
+#pragma weak urcu_memb_flavor
+#pragma weak urcu_mb_flavor
+#pragma weak urcu_qsbr_flavor
+#pragma weak urcu_bp_flavor
+
 static const char *flavor_name(const struct rcu_flavor_struct *flavor)
 {
-	Dl_info info;
-
-	if (dladdr(flavor, &info) && info.dli_sname)
-		return info.dli_sname;
+	if (flavor == &urcu_memb_flavor)
+		return "urcu_memb_flavor";
+	if (flavor == &urcu_mb_flavor)
+		return "urcu_mb_flavor";
+	if (flavor == &urcu_qsbr_flavor)
+		return "urcu_qsbr_flavor";
+	if (flavor == &urcu_bp_flavor)
+		return "urcu_bp_flavor";
 	return "an RCU flavor";
 }
 

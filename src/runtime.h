@@ -8,7 +8,7 @@
  * runtime.h - the one struct that holds all of the process's state
  *
  * Lock order, outermost first: start_lock, domain.reap_lock, domain.lock,
- * channels.lock, area.lock, workqueue.lock, thread.lock (raw).
+ * channels.lock, area.lock, records_lock, workqueue.lock, thread.lock (raw).
  */
 
 #include <sched.h>
@@ -44,11 +44,13 @@ struct kvfree_runtime {
 	uint64_t refill_hold_until;	/* atomic: msec */
 
 	struct kvfree_timer timer KVFREE_CACHE_ALIGNED;
+	pthread_mutex_t records_lock;	/* while a record is published */
 	struct kvfree_work refill;
 	struct kvfree_workqueue workqueue;
 	pthread_mutex_t start_lock;
 	bool forking;			/* atomic, set under start_lock: see fork.c */
-	pthread_t forker;		/* under start_lock; set before forking */
+	pthread_t forker;		/* atomic, set under start_lock before
+					 * forking */
 	bool configured;		/* under start_lock: conf was set */
 	unsigned int settings_reported;	/* under start_lock: a bit for each bad
 					 * value of the environment */

@@ -202,12 +202,13 @@ static void record_publish(struct kvfree_thread *thread)
 {
 	struct kvfree_domain *domain = thread->domain;
 
+	/* A fork that carries the queue over holds it: see fork.c. */
+	pthread_mutex_lock(&kvfree_runtime.records_lock);
 	thread->next = __atomic_load_n(&domain->threads, __ATOMIC_RELAXED);
 	/* Release: pairs with the acquire in kvfree_for_each_thread(); a drain
 	 * that finds the record finds it initialized. */
-	while (!__atomic_compare_exchange_n(&domain->threads, &thread->next,
-			thread, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-		;
+	__atomic_store_n(&domain->threads, thread, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&kvfree_runtime.records_lock);
 }
 
 /* A record of the list in state @from becomes @to's, or NULL. */
@@ -364,6 +365,21 @@ struct kvfree_thread *kvfree_thread_own(struct kvfree_domain *domain)
 	return thread;
 }
 
+/* From here on handlers claim nothing. Returns what one claimed before that. */
+static struct kvfree_thread *claim_begin(struct kvfree_domain *domain)
+{
+	kvfree_hook(KVFREE_HOOK_CLAIM);
+	kvfree_tls.claiming = 1;
+	kvfree_signal_fence();
+	return kvfree_thread_own(domain);
+}
+
+static void claim_end(void)
+{
+	kvfree_signal_fence();
+	kvfree_tls.claiming = 0;
+}
+
 struct kvfree_thread *kvfree_thread_get_raw(struct kvfree_domain *domain,
 		bool *want_blank)
 {
@@ -372,14 +388,14 @@ struct kvfree_thread *kvfree_thread_get_raw(struct kvfree_domain *domain,
 
 	if (thread || tls->claiming || tls->exited || !key_is_raw_safe())
 		return thread;
-	tls->claiming = 1;
-	kvfree_signal_fence();
-	thread = blank_take(domain);
-	*want_blank = !thread;
-	if (thread && !record_adopt(thread))
-		thread = NULL;
-	kvfree_signal_fence();
-	tls->claiming = 0;
+	thread = claim_begin(domain);
+	if (!thread) {
+		thread = blank_take(domain);
+		*want_blank = !thread;
+		if (thread && !record_adopt(thread))
+			thread = NULL;
+	}
+	claim_end();
 	return thread;
 }
 
@@ -392,13 +408,13 @@ struct kvfree_thread *kvfree_thread_get_clean(struct kvfree_domain *domain)
 	 * comes back to us. */
 	if (thread || tls->exited || tls->claiming)
 		return thread;
-	tls->claiming = 1;
-	kvfree_signal_fence();
-	thread = record_make(domain, KVFREE_THREAD_OWNED);
-	if (thread && !record_adopt(thread))
-		thread = NULL;
-	kvfree_signal_fence();
-	tls->claiming = 0;
+	thread = claim_begin(domain);
+	if (!thread) {
+		thread = record_make(domain, KVFREE_THREAD_OWNED);
+		if (thread && !record_adopt(thread))
+			thread = NULL;
+	}
+	claim_end();
 	if (thread)
 		record_prefill(thread);	/* no page is no error: a call makes one */
 	return thread;

@@ -168,6 +168,8 @@ static void on_pressure(struct kvfree_timer *timer, uint32_t events)
 	/* Its cgroup was removed, say: it would signal without end, and with
 	 * EPOLLPRI beside the error. */
 	if (events & (EPOLLERR | EPOLLHUP)) {
+		/* Closing is not enough where another process has it too. */
+		epoll_ctl(timer->epoll, EPOLL_CTL_DEL, timer->pressure, NULL);
 		close(timer->pressure);
 		timer->pressure = -1;
 	}

@@ -9,6 +9,8 @@
  * ends. One worker, so that the same record is used each time.
  */
 
+#include <urcu/urcu-qsbr.h>
+
 #include "cmocka-all.h"
 #include "kvinside.h"
 
@@ -176,6 +178,51 @@ static void exit_from_a_free_function_is_ignored(void **state)
 	urcu_kvfree_exit();
 }
 
+static void wait_for_qsbr_readers(void)
+{
+	urcu_qsbr_flavor.update_synchronize_rcu();
+}
+
+static void wait_as_qsbr_reader(void (*call)(void), bool (*when)(void))
+{
+	urcu_qsbr_register_thread();
+	kvfree_domain_get(&urcu_qsbr_flavor);
+	enter(wait_for_qsbr_readers, when);
+	call();
+	assert_true(urcu_qsbr_read_ongoing());
+	urcu_qsbr_unregister_thread();
+	await_done(1);
+}
+
+static void fork_hooks(void)
+{
+	urcu_kvfree_before_fork();
+	urcu_kvfree_after_fork_parent();
+}
+
+static void destroy_another_channel(void)
+{
+	assert_int_equal(urcu_kvfree_channel_destroy(
+		urcu_kvfree_channel_create("another", free_function, NULL)), 0);
+}
+
+static void shrink(void)
+{
+	assert_true(urcu_kvfree_shrink() > 0);
+}
+
+/* Who waits for several flavors is a reader of none of them meanwhile. */
+static void a_free_function_may_wait_for_readers_of_another_flavor(void **state)
+{
+	(void) state;
+	wait_as_qsbr_reader(fork_hooks, start_lock_is_held);
+	done = 0;
+	wait_as_qsbr_reader(destroy_another_channel, at_once);
+	done = 0;
+	wait_as_qsbr_reader(shrink, at_once);
+	urcu_kvfree_exit();
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -184,6 +231,7 @@ int main(void)
 		TEST(before_fork_lets_a_free_function_queue),
 		TEST(before_fork_lets_a_free_function_make_a_channel),
 		TEST(before_fork_lets_a_free_function_start_the_library),
+		TEST(a_free_function_may_wait_for_readers_of_another_flavor),
 		TEST(exit_lets_a_free_function_queue),
 		TEST(a_start_from_a_free_function_of_exit_is_edeadlk),
 		TEST(exit_from_a_free_function_is_ignored),

@@ -43,7 +43,39 @@ static int long_one(void)
 	return hold_open(FIRST_MSEC * 5);
 }
 
+static void *stay_in_a_section(void *leave)
+{
+	urcu_memb_register_thread();
+	urcu_memb_read_lock();
+	sem_post(leave);
+	kvtest_sleep_msec(FIRST_MSEC * 5);
+	urcu_memb_read_unlock();
+	urcu_memb_unregister_thread();
+	return NULL;
+}
+
+/* A reader of one of liburcu's own flavors. */
+static int real_reader(void)
+{
+	pthread_t reader;
+	sem_t inside;
+
+	kvfree_check_stall_msec = FIRST_MSEC;
+	setenv("URCU_KVFREE_DRAIN_MSEC", "10", 1);
+	if (urcu_kvfree_init(NULL))
+		return 1;
+	sem_init(&inside, 0, 0);
+	reader = kvtest_thread(stay_in_a_section, &inside);
+	while (sem_wait(&inside))
+		;
+	urcu_kvfree_rcu_flavor(&urcu_memb_flavor, kvtest_object_new(1), head);
+	kvtest_join(reader);
+	urcu_kvfree_exit();
+	return KVCHILD_OK;
+}
+
 static const struct kvchild_scenario scenarios[] = {
+	{ "real_reader", real_reader },
 	{ "short_one", short_one },
 	{ "long_one", long_one },
 	{ NULL, NULL },
@@ -82,6 +114,17 @@ static void a_stalled_grace_period_is_reported_and_at_each_doubling(void **state
 	assert_non_null(strstr(err, "1 objects are pending"));
 }
 
+static void the_report_names_the_flavor(void **state)
+{
+	char err[8192];
+
+	(void) state;
+	assert_int_equal(kvchild_run("real_reader", err, sizeof(err)),
+		KVCHILD_OK);
+	assert_non_null(strstr(err, "a grace period of urcu_memb_flavor has"));
+	assert_non_null(strstr(err, "batch 1 waits"));
+}
+
 static void a_grace_period_that_ends_is_not_reported(void **state)
 {
 	uint64_t begin = kvtest_msec();
@@ -102,6 +145,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			a_stalled_grace_period_is_reported_and_at_each_doubling),
+		cmocka_unit_test(the_report_names_the_flavor),
 		cmocka_unit_test(a_grace_period_that_ends_is_not_reported),
 	};
 	int ret = kvchild_main(argc, argv, scenarios);

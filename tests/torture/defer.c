@@ -70,6 +70,7 @@ struct object *torture_object(struct worker *self)
 
 /* One visit in how many waits; 0: the place comes often. */
 static const uint32_t odds[] = {
+	[KVFREE_HOOK_CLAIM] = 2,
 	[KVFREE_HOOK_CLAIMING] = 2,
 	[KVFREE_HOOK_COLLECTED] = 4,
 	[KVFREE_HOOK_GRACE_PERIOD_OVER] = 4,

@@ -216,7 +216,7 @@ static void who_waits_is_no_reader_and_is_online_again_after(void **state)
 	assert_ptr_equal(kvtest_on_thread(wait_outside_of_sections, rcu), rcu);
 }
 
-static void a_grace_period_is_counted_and_has_a_start_time(void **state)
+static void a_grace_period_is_counted(void **state)
 {
 	struct kvfree_domain *domain = kvfree_domain_get(&kvgp_flavor);
 	uint64_t before = kvtest_stats(&kvgp_flavor).grace_periods;
@@ -224,29 +224,6 @@ static void a_grace_period_is_counted_and_has_a_start_time(void **state)
 	(void) state;
 	kvfree_domain_synchronize(domain);
 	assert_int_equal(kvtest_stats(&kvgp_flavor).grace_periods, before + 1);
-	assert_int_equal(domain->gp_since, 0);
-}
-
-static void *synchronize(void *domain)
-{
-	kvfree_domain_synchronize(domain);
-	return NULL;
-}
-
-static void while_a_grace_period_lasts_its_start_time_is_there(void **state)
-{
-	struct kvfree_domain *domain = kvfree_domain_get(&kvgp_flavor);
-	uint64_t gp = kvgp_begun(), now = kvfree_now_msec();
-	pthread_t tid;
-
-	(void) state;
-	kvgp_hold();
-	tid = kvtest_thread(synchronize, domain);
-	assert_true(kvgp_wait_begun(gp + 1));
-	assert_in_range(__atomic_load_n(&domain->gp_since, __ATOMIC_SEQ_CST),
-		now, kvfree_now_msec());
-	kvgp_let_go();
-	kvtest_join(tid);
 }
 
 int main(int argc, char **argv)
@@ -262,10 +239,7 @@ int main(int argc, char **argv)
 			waiting_inside_a_section_aborts_and_names_the_call),
 		kvtest_flavors_test(
 			who_waits_is_no_reader_and_is_online_again_after),
-		cmocka_unit_test(
-			a_grace_period_is_counted_and_has_a_start_time),
-		cmocka_unit_test(
-			while_a_grace_period_lasts_its_start_time_is_there),
+		cmocka_unit_test(a_grace_period_is_counted),
 	};
 	int ret = kvchild_main(argc, argv, scenarios);
 

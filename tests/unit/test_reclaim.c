@@ -429,6 +429,41 @@ static void a_record_that_was_left_is_free_once_it_is_empty(void **state)
 /* ------------------------------------------------------------------ */
 /* P11: the stall warning                                             */
 
+static uint64_t since(void)
+{
+	return __atomic_load_n(&domain->gp_since, __ATOMIC_SEQ_CST);
+}
+
+static void *synchronize(void *arg)
+{
+	kvfree_domain_synchronize(domain);
+	return arg;
+}
+
+/* A last resort of urcu_kvfree_rcu_mightsleep() that waits beside it neither moves
+ * nor clears it. */
+static void a_batch_that_waits_has_a_start_time_of_its_own(void **state)
+{
+	uint64_t gp = kvgp_begun(), before = kvfree_now_msec(), began;
+	pthread_t tid;
+
+	(void) state;
+	kvgp_hold();
+	queue(3);
+	kvfree_drain_request(domain, KVFREE_DRAIN_ALL);
+	assert_true(kvgp_wait_begun(gp + 1));
+	began = since();
+	assert_in_range(began, before, kvfree_now_msec());
+	kvtest_sleep_msec(5);
+	tid = kvtest_thread(synchronize, NULL);
+	assert_true(kvgp_wait_begun(gp + 2));
+	assert_int_equal(since(), began);
+	kvgp_let_go();
+	kvtest_join(tid);
+	kvinside_settle();
+	assert_int_equal(since(), 0);
+}
+
 static int stall(void)
 {
 	uint64_t now = kvfree_now_msec();
@@ -491,6 +526,7 @@ int main(int argc, char **argv)
 		test(a_cache_that_is_not_used_shrinks_to_one_page),
 		test(the_target_follows_the_use),
 		test(a_record_that_was_left_is_free_once_it_is_empty),
+		test(a_batch_that_waits_has_a_start_time_of_its_own),
 		test(a_grace_period_that_lasts_is_told_and_then_at_each_doubling),
 	};
 	int ret = kvchild_main(argc, argv, scenarios);

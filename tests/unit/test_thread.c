@@ -160,6 +160,28 @@ static void a_claim_inside_a_claim_gets_none(void **state)
 	assert_false(wanted_inside);
 }
 
+/* Nor does the claim that a handler came before. */
+static void a_claim_finds_what_a_handler_claimed_just_before(void **state)
+{
+	struct kvfree_thread *thread;
+	bool want_blank = false;
+
+	(void) state;
+	assert_true(kvfree_thread_make_blanks(domain));
+	kvhold_call(KVFREE_HOOK_CLAIM, claim_inside);
+	thread = kvfree_thread_get_clean(domain);
+	assert_non_null(thread);
+	assert_ptr_equal(thread, seen_inside);
+	kvfree_thread_leave(domain);
+	kvhold_call(KVFREE_HOOK_CLAIM, claim_inside);
+	thread = kvfree_thread_get_raw(domain, &want_blank);
+	assert_non_null(thread);
+	assert_ptr_equal(thread, seen_inside);
+	assert_false(want_blank);
+	kvhold_off();
+	assert_int_equal(kvinside_count_records(domain), KVFREE_BLANKS);
+}
+
 static void without_memory_a_clean_call_gets_no_record(void **state)
 {
 	(void) state;
@@ -503,6 +525,7 @@ int main(void)
 		test(making_blanks_again_makes_no_more),
 		test(making_blanks_without_memory_is_false_and_can_be_repeated),
 		test(a_claim_inside_a_claim_gets_none),
+		test(a_claim_finds_what_a_handler_claimed_just_before),
 		test(without_memory_a_clean_call_gets_no_record),
 		test(a_raw_call_claims_nothing_where_the_key_is_late),
 		test(an_append_without_a_page_asks_for_a_refill),
