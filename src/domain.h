@@ -50,7 +50,8 @@ struct kvfree_domain {
 	const struct rcu_flavor_struct *flavor;	/* atomic; set once */
 	struct kvfree_thread *threads;	/* atomic; pushed under records_lock */
 	struct kvfree_thread *blank[KVFREE_BLANKS];	/* atomic */
-	int blank_gate;		/* atomic: 1 from request to refill */
+	unsigned int blank_gate;	/* atomic: a gate (timer.h) */
+	int blanks_wanted;	/* atomic: 1 from request to refill */
 
 	/* Written by raw calls that leave the fast path. */
 	struct kvfree_emergency *emergency KVFREE_CACHE_ALIGNED; /* atomic */

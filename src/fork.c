@@ -175,6 +175,7 @@ static void reset_locks(void)
 		domain->kick_gate = 0;
 		domain->kicked = 0;
 		domain->blank_gate = 0;
+		domain->blanks_wanted = 0;
 		domain->gp_since = 0;
 	}
 }

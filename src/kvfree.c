@@ -110,7 +110,8 @@ static void start_pending(void)
 	struct kvfree_domain *domain;
 
 	kvfree_for_each_domain(domain) {
-		__atomic_store_n(&domain->blank_gate, 1, __ATOMIC_SEQ_CST);
+		/* Relaxed: the pool's lock takes it to the worker. */
+		__atomic_store_n(&domain->blanks_wanted, 1, __ATOMIC_RELAXED);
 		kvfree_drain_request(domain, KVFREE_DRAIN_ALL |
 				KVFREE_DRAIN_TICK);
 	}
@@ -356,7 +357,7 @@ static __attribute__((noinline)) bool raw_slow(
 	kvfree_runtime_start_raw();
 	thread = kvfree_thread_get_raw(domain, &want_blank);
 	if (want_blank)
-		kvfree_refill_request(&domain->blank_gate);
+		kvfree_blanks_request(domain);
 	done = !debug_queue(domain, ptr) ||
 		(thread && raw_append(thread, channel, ptr));
 	errno = saved;

@@ -27,7 +27,8 @@ static bool refill_wanted(int *gate)
 	return __atomic_load_n(gate, __ATOMIC_SEQ_CST);
 #else
 	/* Seq_cst: opened before the state is looked at; pairs with the
-	 * exchange in kvfree_refill_request(). The load too: it must not be
+	 * exchange in kvfree_refill_request() and the store in
+	 * kvfree_blanks_request(). The load too: it must not be
 	 * done before refill_hold_over() lowered the hold, or a request that
 	 * still saw the hold would be missed. */
 	return __atomic_load_n(gate, __ATOMIC_SEQ_CST) &&
@@ -92,9 +93,11 @@ static bool refill_domain(struct kvfree_domain *domain)
 {
 	struct kvfree_thread *thread;
 
-	if (refill_wanted(&domain->blank_gate) &&
+	kvfree_gate_open(&domain->blank_gate);
+	if (refill_wanted(&domain->blanks_wanted) &&
 	    !kvfree_thread_make_blanks(domain)) {
-		__atomic_store_n(&domain->blank_gate, 1, __ATOMIC_SEQ_CST);
+		/* Relaxed: for the worker that comes after the back-off. */
+		__atomic_store_n(&domain->blanks_wanted, 1, __ATOMIC_RELAXED);
 		return false;
 	}
 	kvfree_for_each_thread(thread, domain) {
@@ -103,6 +106,8 @@ static bool refill_domain(struct kvfree_domain *domain)
 		__atomic_fetch_add(&domain->count.refills, 1, __ATOMIC_RELAXED);
 		if (refill_thread(thread))
 			continue;
+		/* Seq_cst: before the hold, which brings the worker back for
+		 * it and for who finds it set. */
 		__atomic_store_n(&thread->refill_gate, 1, __ATOMIC_SEQ_CST);
 		return false;
 	}
@@ -115,8 +120,9 @@ static void open_gates(void)
 	struct kvfree_thread *thread;
 
 	kvfree_for_each_domain(domain) {
-		__atomic_store_n(&domain->blank_gate, 0, __ATOMIC_SEQ_CST);
+		kvfree_gate_open(&domain->blank_gate);
 		kvfree_for_each_thread(thread, domain)
+			/* Seq_cst: after the hold is lowered, as above. */
 			__atomic_store_n(&thread->refill_gate, 0,
 					__ATOMIC_SEQ_CST);
 	}

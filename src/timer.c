@@ -133,6 +133,21 @@ void kvfree_refill_request(int *gate)
 #endif
 }
 
+void kvfree_blanks_request(struct kvfree_domain *domain)
+{
+	struct kvfree_runtime *rt = &kvfree_runtime;
+
+	if (!kvfree_setting(min_cached_pages))
+		return;
+	/* Seq_cst: pairs with the exchange in refill_wanted(). Before the gate
+	 * is read, unlike the mark of a kick: a worker that takes it too early
+	 * still looks at the domain's slots after that. */
+	__atomic_store_n(&domain->blanks_wanted, 1, __ATOMIC_SEQ_CST);
+	/* Seq_cst: as in kvfree_refill_request(). */
+	if (!__atomic_load_n(&rt->refill_hold, __ATOMIC_SEQ_CST))
+		gate_arm(&domain->blank_gate, NULL, &rt->timer.refill, 0);
+}
+
 /* ------------------------------------------------------------------ */
 /* The thread                                                         */
 

@@ -17,12 +17,12 @@
  *    to the emergency list. Drains everything, partial pages too.
  *  - kick: armed for now when kick_pages full pages of a record wait. Drains full
  *    pages.
- *  - refill: armed for now when a cache ran empty, for the back-off time when
- *    the allocator failed.
+ *  - refill: armed for now when a cache ran empty or a raw call found no blank
+ *    record, for the back-off time when the allocator failed.
  * Kick and tick are two timers, and not one whose time is shortened, so that re-arming
  * one can never undo the other.
  *
- * Gates. The gates of tick and kick keep every call but the first from making
+ * Gates. The gates of tick, kick and blank records keep every call but the first from making
  * the system call. A gate is a counter: even while it is open, odd while it is
  * closed, which says that the timer was armed and that its service is still
  * to come. A request publishes its state, reads the gate, and if it is open arms
@@ -41,8 +41,9 @@
  *  - A request that could not arm the timer leaves the gate as it was, so
  *    that the next request tries.
  *
- * The gate of a refill is a record's own, and closed first: its thread stops
- * nobody but itself. It also says which record asked. It is opened again when arming fails.
+ * The gate of a record's refill is its own, and closed first: its thread stops
+ * nobody but itself. It also says which record asked. It is opened again when
+ * arming fails.
  */
 
 #include <pthread.h>
@@ -75,6 +76,7 @@ struct kvfree_domain;
 void kvfree_tick_arm(void);
 void kvfree_kick(struct kvfree_domain *domain);
 void kvfree_refill_request(int *gate);
+void kvfree_blanks_request(struct kvfree_domain *domain);
 
 /* Serve a request: before the state is looked at. */
 void kvfree_gate_open(unsigned int *gate);

@@ -29,7 +29,7 @@ static int begin(void **state)
 	rt->conf.min_cached_pages = 5;
 	rt->conf.refill_backoff_msec = 100000;
 	domain = kvfree_domain_get(&kvgp_flavor);
-	domain->blank_gate = 0;
+	domain->blanks_wanted = 0;
 	thread = kvfree_thread_get_clean(domain);
 	return thread ? 0 : -1;
 }
@@ -154,10 +154,10 @@ static void a_record_whose_lock_is_held_does_not_stop_the_worker(void **state)
 static void blank_records_are_made_on_request(void **state)
 {
 	(void) state;
-	domain->blank_gate = 1;
+	domain->blanks_wanted = 1;
 	refill();
 	assert_int_equal(kvinside_count_records(domain), 1 + KVFREE_BLANKS);
-	assert_int_equal(domain->blank_gate, 0);
+	assert_int_equal(domain->blanks_wanted, 0);
 }
 
 /* ------------------------------------------------------------------ */

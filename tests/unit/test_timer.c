@@ -203,6 +203,14 @@ static void a_refill_request_sets_its_gate_and_arms_once(void **state)
 	kvhold_go();
 }
 
+static bool blanks_are_made(void *domain)
+{
+	struct kvfree_domain *d = domain;
+
+	return !__atomic_load_n(&d->blanks_wanted, __ATOMIC_SEQ_CST) &&
+		__atomic_load_n(&d->blank[KVFREE_BLANKS - 1], __ATOMIC_SEQ_CST);
+}
+
 /* K20 */
 static void a_refill_request_that_could_not_be_armed_clears_its_gate(
 		void **state)
@@ -214,6 +222,27 @@ static void a_refill_request_that_could_not_be_armed_clears_its_gate(
 	kvfree_refill_request(&gate);
 	__atomic_store_n(&rt->timer.refill, fd, __ATOMIC_SEQ_CST);
 	assert_int_equal(gate, 0);
+}
+
+/* Unlike a record's gate: others wait for blank records too. */
+static void who_is_stopped_while_asking_for_blank_records_stops_nobody(
+		void **state)
+{
+	struct kvfree_domain *domain = kvfree_domain_get(&kvgp_flavor);
+
+	(void) state;
+	kvhold_at(KVFREE_HOOK_TIMER);
+	/* As far as one got before it was stopped. */
+	domain->blanks_wanted = 1;
+	kvfree_blanks_request(domain);
+	assert_true(kvhold_wait());
+	/* Armed by now and so closed: the next makes no system call. */
+	disarm(rt->timer.refill);
+	kvfree_blanks_request(domain);
+	assert_false(is_armed(rt->timer.refill));
+	/* Asked while it is not served yet: a worker comes for both. */
+	kvhold_go();
+	assert_true(kvtest_wait(blanks_are_made, domain, KVTEST_LONG));
 }
 
 /* K4 */
@@ -247,6 +276,7 @@ int main(void)
 		test(a_tick_drains_all_domains_and_opens_its_gate),
 		test(a_refill_request_sets_its_gate_and_arms_once),
 		test(a_refill_request_that_could_not_be_armed_clears_its_gate),
+		test(who_is_stopped_while_asking_for_blank_records_stops_nobody),
 		test(during_a_back_off_requests_leave_the_timer_alone),
 	};
 
