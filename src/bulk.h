@@ -34,6 +34,12 @@ struct kvfree_bulk {
 	((KVFREE_BULK_BYTES - sizeof(struct kvfree_bulk)) / sizeof(void *)))
 #endif
 
+_Static_assert(KVFREE_BULK_RECORDS >= 1 && sizeof(struct kvfree_bulk) +
+	KVFREE_BULK_RECORDS * sizeof(void *) <= KVFREE_BULK_BYTES,
+	"a page holds at least one record and no more than fit");
+_Static_assert(KVFREE_BULK_RECORDS <= URCU_KVFREE_MAX_BULK,
+	"what a free function is told to expect");
+
 /* A list of pages, first in first out; count is the number of pages. */
 struct kvfree_bulk_list {
 	struct kvfree_bulk *head;

@@ -15,7 +15,8 @@
  * can still find an object trips over it at once.
  *
  * With debugging on there is no fast path: kvfree_tls.recent stays NULL, and
- * every call comes by here.
+ * every call comes by here. A thread that got its record in an earlier start without
+ * it keeps its fast path, and is not tracked.
  *
  * Locking discipline: none. The table is a fixed array of atomic words; an
  * object may lie in any of a few neighbouring slots, all of which are looked

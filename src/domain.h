@@ -29,7 +29,7 @@
 
 /*
  * A batch: what one grace period frees. Owned by the thread that runs it from
- * kvfree_batch_begin() to its end, but for pages, which helpers pop under
+ * begin_locked() to its end, but for pages, which helpers pop under
  * domain.lock once the grace period is over.
  */
 struct kvfree_batch {

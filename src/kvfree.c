@@ -23,8 +23,9 @@
  *     spinlock, stores the pointer into the current page, unlocks. That is the
  *     fast path, below.
  *  2. A full page goes to the record's full list and the next comes from the
- *     record's cache of empty pages. When kick_pages full ones wait, the call
- *     arms the kick timer; when a page comes into use, the tick timer.
+ *     record's cache of empty pages. When a page comes into use, the call arms
+ *     the tick timer; when kick_pages full ones wait, it asks for a drain now, by the
+ *     kick timer or by the thread's next clean call (pages_wait(), below).
  *  3. No page, no record, or the lock is held: the object itself, through its
  *     rcu_head, goes to the domain's emergency list (emergency.h), and the
  *     refill timer is armed.

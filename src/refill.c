@@ -70,13 +70,16 @@ static bool refill_thread(struct kvfree_thread *thread)
 		return true;	/* its thread left meanwhile */
 	}
 	target_grow(thread);
+	kvfree_trace(refill, thread, thread->target);
 	while (thread->nr_cached < thread->target) {
 		struct kvfree_bulk *bulk;
 
 		kvfree_thread_unlock(thread);
 		bulk = kvfree_bulk_alloc(thread->domain);
-		if (!bulk)
+		if (!bulk) {
+			kvfree_trace(refill_failed, thread);
 			return false;
+		}
 		if (!kvfree_thread_lock_few(thread)) {
 			kvfree_bulk_free(thread->domain, bulk);
 			return true;

@@ -7,7 +7,7 @@
 /*
  * trace.h - static probes for perf, bpftrace and SystemTap
  *
- *	bpftrace -e 'usdt:/usr/lib/.../liburcu-kvfree.so:kvfree:batch_freed
+ *	bpftrace -e 'usdt:/usr/lib/.../liburcu-kvfree.so:kvfree:batch_collected
  *		{ @pages = hist(arg2); }'
  *
  * A probe is one no-op instruction until somebody attaches to it; none lies on
@@ -15,7 +15,7 @@
  *
  *	emergency(flavor, object)		object went to the emergency list
  *	kick(domain)				drain asked for before its time
- *	refill(record, pages wanted)		worker fills a record's cache
+ *	refill(record, pages)			worker fills a record's cache to so many
  *	refill_failed(record)			the allocator failed
  *	batch_collected(domain, seq, pages)
  *	grace_period_over(domain, seq)

@@ -38,6 +38,12 @@
  * without it, the first call of the process starts the library and must be
  * made from a clean context.
  *
+ * Unless its comment says otherwise, a call is thread-safe; raw ones are
+ * async-signal-safe too, clean ones are not. In the child of a fork() raw calls may
+ * be made at once, and clean calls as far as liburcu allows: see
+ * urcu_kvfree_before_fork(). Between the fork hooks their caller makes raw calls
+ * alone. Threads that others cancel disable cancellation around clean calls.
+ *
  * Idea and names: Linux kvfree_rcu() (commit 56292e8609e3 and later),
  * liburcu's call_rcu() and defer_rcu().
  */
@@ -76,7 +82,8 @@ extern const struct rcu_flavor_struct urcu_bp_flavor;
  * keeps no reference. Each setter returns 0, or -1 with errno EINVAL and the
  * attribute unchanged. An environment variable of the same name
  * (URCU_KVFREE_MIN_CACHED_PAGES for min_cached_pages, and so on) wins over
- * the attribute. Thread safety: an attribute belongs to one thread at a time.
+ * the attribute. Context: clean. Thread safety: an attribute belongs to one
+ * thread at a time.
  */
 struct urcu_kvfree_attr;
 
@@ -122,6 +129,12 @@ enum urcu_kvfree_debug {
 	URCU_KVFREE_DEBUG_ON = 1,	/* find objects that are queued twice */
 	URCU_KVFREE_DEBUG_STRICT = 2,	/* and free early, poisoned */
 };
+/*
+ * Debugging of the program that uses the library, slow: an object that is queued
+ * twice is reported with a backtrace and the second queueing ignored; strict also
+ * begins grace periods at once and poisons objects of malloc() before they are
+ * freed. For the first start of a process.
+ */
 int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
 		enum urcu_kvfree_debug debug);
 
@@ -134,7 +147,8 @@ int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
  * recommended: at the start of a daemon, after daemon(), and in the child of
  * a fork() that goes on to use the library.
  *
- * @attr: settings, or NULL for the defaults. Not kept.
+ * @attr: settings; NULL for those of an earlier start in this process or its
+ * parent, or the defaults. Not kept.
  *
  * Returns 0, also when the library runs already (@attr is then ignored), or
  * -1 with errno: EINVAL for a bad attribute, EAGAIN, EMFILE, ENFILE, ENOMEM or
@@ -189,6 +203,9 @@ void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
  * queued earlier and whose grace period is over, which keeps the allocator's
  * caches hot.
  *
+ * @flavor, @ptr: as above; here too ownership passes to the library, and NULL is a
+ * no-op. Cannot fail.
+ *
  * Context: clean, outside read-side critical sections. Thread-safe.
  * Aborts with a message when it would have to wait inside a read-side section.
  */
@@ -199,7 +216,8 @@ void urcu_kvfree_rcu_mightsleep_flavor(const struct rcu_flavor_struct *flavor,
  * urcu_kvfree_rcu_try_flavor() - the same, never blocking
  *
  * Returns true when @ptr was queued (or is NULL), false when there is no room
- * at this moment; then nothing happened and @ptr is still the caller's.
+ * at this moment; then nothing happened and @ptr is still the caller's. A call
+ * a little later may succeed: pages are on their way.
  *
  * Context: raw. Thread-safe, async-signal-safe, keeps errno.
  */
@@ -230,7 +248,7 @@ int urcu_kvfree_rcu_barrier_flavor(const struct rcu_flavor_struct *flavor);
  * is over. Meant for event loops of threads that otherwise make raw calls
  * alone. Returns how many were freed. Never waits for a grace period.
  *
- * Context: clean; allowed in read-side critical sections.
+ * Context: clean; allowed in read-side critical sections. Thread-safe.
  */
 size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor,
 		size_t max);
@@ -247,8 +265,8 @@ size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor,
  * urcu_kvfree_unregister_thread_flavor() gives the record back; what it holds
  * is freed after its grace period. A thread's exit does the same.
  *
- * Context: clean. Registration with liburcu is a separate matter: this
- * library needs none.
+ * Context: clean; allowed in read-side critical sections. Thread-safe.
+ * Registration with liburcu is a separate matter: this library needs none.
  */
 int urcu_kvfree_register_thread_flavor(const struct rcu_flavor_struct *flavor);
 void urcu_kvfree_unregister_thread_flavor(
@@ -297,10 +315,11 @@ void urcu_kvfree(void *ptr);
  *
  * urcu_kvfree_channel_create() makes a channel. @free_bulk is called from
  * the library's workers, and from threads inside barrier, shrink and exit,
- * with 1 to 512 pointers whose grace period is over, possibly from several
- * threads at once; it owns them from then on. It runs in a clean context
+ * with 1 to URCU_KVFREE_MAX_BULK pointers whose grace period is over, possibly from
+ * several threads at once; it owns them from then on. It runs in a clean context
  * outside read-side sections and may call everything but the library's
- * barrier, exit and channel_destroy.
+ * barrier, shrink, exit, channel_destroy and before_fork: they wait for it. Barrier
+ * and channel_destroy fail there, shrink and exit do nothing.
  *
  * @name: for messages, copied (31 bytes are kept). @priv: passed through.
  *
@@ -317,6 +336,8 @@ void urcu_kvfree(void *ptr);
  */
 struct urcu_kvfree_channel;
 #define URCU_KVFREE_MAX_CHANNELS	14
+/* The most pointers in a call of a free function. */
+#define URCU_KVFREE_MAX_BULK		1024
 
 struct urcu_kvfree_channel *urcu_kvfree_channel_create(const char *name,
 		void (*free_bulk)(size_t nr, void **ptrs, void *priv),
@@ -325,10 +346,10 @@ int urcu_kvfree_channel_destroy(struct urcu_kvfree_channel *channel);
 
 /*
  * urcu_kvfree_rcu_channel_offset_flavor() - the function under
- * urcu_kvfree_rcu_channel(). As urcu_kvfree_rcu_offset_flavor(), and @ptr goes to
- * the free function of @channel.
+ * urcu_kvfree_rcu_channel(). As urcu_kvfree_rcu_offset_flavor(), and @ptr, which may
+ * be any memory, goes to the free function of @channel.
  *
- * Context: raw.
+ * Context: raw. Thread-safe, async-signal-safe, keeps errno. Cannot fail.
  */
 void urcu_kvfree_rcu_channel_offset_flavor(
 		const struct rcu_flavor_struct *flavor, void *ptr,
@@ -363,7 +384,9 @@ void urcu_kvfree_rcu_channel_offset_flavor(
  * than bp must unregister before the fork if the child is to wait for grace
  * periods.
  *
- * Context: clean, outside read-side sections. Not in a free function.
+ * Context: clean, outside read-side sections. Not in a free function. One thread at a
+ * time: another before_fork waits. An online QSBR caller is taken offline while
+ * before_fork waits.
  */
 void urcu_kvfree_before_fork(void);
 void urcu_kvfree_after_fork_parent(void);
@@ -380,7 +403,9 @@ int urcu_kvfree_after_fork_child(void);
  * and what was ripe, drop all cached pages, and hold refills for the back-off
  * time. Returns the number of objects and cached pages that were freed.
  *
- * Context: clean; shrink outside read-side sections.
+ * Context: clean; shrink outside read-side sections, where it aborts with a
+ * message. In a free function it does nothing and returns 0. Thread-safe. An online
+ * QSBR caller is taken offline while it waits.
  * Idea: the kernel's shrinker pair (commits d0bfa8b3c411, 9154244c1ab6).
  */
 size_t urcu_kvfree_shrink_count(void);
@@ -423,7 +448,7 @@ struct urcu_kvfree_stats {
  * Exact while nobody queues; otherwise each counter is a moment's value.
  *
  * Returns 0, or -1 with errno EINVAL for a NULL @stats or a @size of 0.
- * Context: clean; allowed in read-side sections.
+ * Context: clean; allowed in read-side sections. Thread-safe.
  */
 int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 		struct urcu_kvfree_stats *stats, size_t size);

@@ -18,7 +18,7 @@ struct session {
 static struct session sessions[5000], *pool;
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Up to 512 at once, for one lock. Called by the library, from any thread. */
+/* Hundreds at once, for one lock. Called by the library, from any thread. */
 static void pool_put(size_t nr, void **ptrs, void *priv)
 {
 	size_t i;
