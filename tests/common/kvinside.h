@@ -132,11 +132,15 @@ static inline bool kvinside_is_idle(void *unused)
 	/* The timer may have fired and its work not be queued yet. During a
 	 * hold requests wait, and nothing is under way. */
 	if (!__atomic_load_n(&rt->refill_hold, __ATOMIC_SEQ_CST))
-		kvfree_for_each_domain(domain)
+		kvfree_for_each_domain(domain) {
+			if (__atomic_load_n(&domain->blanks_wanted,
+					__ATOMIC_SEQ_CST))
+				idle = false;
 			kvfree_for_each_thread(thread, domain)
 				if (__atomic_load_n(&thread->refill_gate,
 						__ATOMIC_SEQ_CST))
 					idle = false;
+		}
 	return idle && !left.it_value.tv_sec && !left.it_value.tv_nsec;
 }
 

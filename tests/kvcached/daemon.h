@@ -21,6 +21,9 @@
 
 #include <cmocka.h>
 
+/* A test program that takes so long hangs. */
+#define HANGS_AFTER_SEC	600
+
 struct daemon {
 	pid_t pid;
 	int port;

@@ -32,7 +32,8 @@ test -n "$port" || {
 	exit 1
 }
 
-"$capable" -h 127.0.0.1 -p "$port" -a -v
+# Patience for a machine that stands still for a moment: 2 s by default.
+"$capable" -h 127.0.0.1 -p "$port" -a -v -t 60
 capable_status=$?
 
 kill -TERM "$pid"

@@ -479,5 +479,6 @@ int main(void)
 		TEST(exit_status_tells_what_was_wrong),
 	};
 
+	alarm(HANGS_AFTER_SEC);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

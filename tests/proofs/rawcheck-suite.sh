@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SPDX-FileCopyrightText: The liburcu-kvfree authors
 #
-# The test programs, and through them the daemon of doc/examples under load, run
-# under urcu-rawcheck: not one finding. KVFREE_PROOF_LONG=1 adds those that take
+# The test programs, torture among them, and through them the daemon of
+# doc/examples under load, run under urcu-rawcheck: not one finding. KVFREE_PROOF_LONG=1 adds those that take
 # minutes under it.
 #
 # K17: no path may take a sleeping lock under the record's.
@@ -23,12 +23,15 @@ export KVFREE_PROOF_SECONDS=250
 # The doubles of a stopped thread, in parked.c and kvhold.c.
 suppress='-s stand_with_the_lock -s stand'
 
-# One program: a line of the table, and the log if it is of interest.
+# One program with its options: a line of the table, and the log if it is of
+# interest.
 if test "${1-}" = --one; then
 	program=$2
-	log=$3/$(echo "$program" | tr / _)
+	log=$3/$(echo "$program" | tr '/ ' __)
+	# Several words.
+	# shellcheck disable=SC2086
 	timeout -k 5 300 "$rawcheck" --wait --log="$log" $suppress \
-		"$builddir/$program" >"$log.out" 2>&1
+		"$builddir"/$program >"$log.out" 2>&1
 	status=$?
 	findings=$(grep -c '^BUG' "$log")
 	case $status,$findings in
@@ -59,19 +62,34 @@ trap 'exit 99' HUP INT TERM
 all=${KVFREE_PROOF_LONG-}
 unset KVFREE_PROOF_LONG
 
-for program in $(cat "$list"); do
-	test "$program" != "$never" || continue
-	if test "$program" = "$slow" && test -z "$all"; then
-		echo "$program: left to make torture-proofs" >&2
-		continue
-	fi
-	echo "$program"
-done | xargs -P 2 -I '{}' "${BASH:-bash}" "$0" --one '{}' "$work" | tee "$work/table"
+# What to run, one a line.
+programs()
+{
+	local program name flavor
+
+	for program in $(cat "$list"); do
+		test "$program" != "$never" || continue
+		if test "$program" = "$slow" && test -z "$all"; then
+			echo "$program: left to make torture-proofs" >&2
+			continue
+		fi
+		echo "$program"
+	done
+	# Its delays inside the library are waits in raw contexts.
+	for name in kvfreetorture kvfreetorture-pages3; do
+		for flavor in memb mb qsbr bp; do
+			echo "tests/torture/$name --no-delays --duration=2 --flavor=$flavor"
+		done
+	done
+}
+
+programs | xargs -P 2 -I '{}' "${BASH:-bash}" "$0" --one '{}' "$work" |
+	tee "$work/table"
 
 # A tool that finds nothing anywhere would do no good.
 # It hangs when it has been caught; in a shell of its own, which is silent.
 (
-	export KVFREE_PROOF_SECONDS=3
+	export KVFREE_PROOF_SECONDS=30
 	timeout -k 5 60 "$rawcheck" --log="$work/twin" \
 		"$builddir/tests/proofs/twin-alloc-stall" >/dev/null 2>&1
 ) 2>/dev/null

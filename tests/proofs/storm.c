@@ -338,8 +338,10 @@ static void check(const char *name, unsigned int msec)
 	struct urcu_kvfree_stats stats;
 	unsigned int i;
 
-	proof_all_freed(flavor);
 	stats = kvtest_stats(flavor);
+	proof_require(stats.freed == stats.queued, "%llu queued, %llu freed",
+		(unsigned long long) stats.queued,
+		(unsigned long long) stats.freed);
 	proof_require(stats.queued == (uint64_t) (queued_malloc +
 			queued_channel), "%ld queued, the library says %llu",
 		queued_malloc + queued_channel,
@@ -379,6 +381,8 @@ static void storm(const char *name, unsigned int msec)
 	proof_store(&channel, urcu_kvfree_channel_create("storm",
 		free_recycled, NULL));
 	proof_require(channel != NULL, "no channel");
+	/* None that is joined is still in the kernel's list. */
+	proof_require(kvtest_threads_become("kvfree-", 3), "threads");
 	/* The last one makes threads that come and go. */
 	for (i = 0; i < NR - 1; i++)
 		threads[i] = proof_thread(work[i], NULL);
@@ -394,9 +398,11 @@ static void storm(const char *name, unsigned int msec)
 	if (published)
 		free(published);
 	published = NULL;
+	proof_all_freed(flavor);
+	/* Joins the library's threads: one may still be in a handler. */
+	urcu_kvfree_exit();
 	check(name, msec);
 	proof_require(!urcu_kvfree_channel_destroy(channel), "channel");
-	urcu_kvfree_exit();
 }
 
 int main(void)

@@ -80,8 +80,8 @@ fi
 row "proof" "fault" "expected" "seen"
 twin twin-alloc-seccomp "page allocated in the raw path" fail \
 	'a raw call made a system call'
-twin twin-alloc-stall "page allocated in the raw path" hang 4
-twin twin-blind-storm "record's lock waited for" hang 4
+twin twin-alloc-stall "page allocated in the raw path" hang 10
+twin twin-blind-storm "record's lock waited for" hang 15
 twin twin-blind-inversion "record's lock waited for" hang 3
 twin twin-early-singlestep "gate closed before the timer is armed" fail \
 	'is not freed'

@@ -116,11 +116,12 @@ expect "a daemon, not waited for" 0 "" "$rawcheck" "$scenario" daemon
 expect "a daemon, --wait" 99 '^BUG: ' "$rawcheck" --wait "$scenario" daemon
 
 # A launcher that keeps the signal to itself is killed, 137.
-timeout -s KILL 20 sh -c 'echo $$ >"$1/pid" && exec "$2" "$3" wait_for_term' \
+timeout -s KILL 60 sh -c 'echo $$ >"$1/pid" && exec "$2" "$3" wait_for_term' \
 	sh "$work" "$rawcheck" "$scenario" >"$work/out" 2>"$work/err" &
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-	grep -q ready "$work/out" && break
+i=0
+while [ $i -lt 300 ] && ! grep -q ready "$work/out"; do
 	sleep 0.1
+	i=$((i + 1))
 done
 kill -TERM "$(cat "$work/pid")"
 wait $!

@@ -699,7 +699,7 @@ static int scenario_daemon(void)
 	if (pid > 0)
 		return 0;
 	setsid();
-	usleep(300000);
+	usleep(3000000);
 	violate();
 	_exit(0);
 }

@@ -254,5 +254,5 @@ int main(int argc, char **argv)
 
 	if (ret >= 0)
 		return ret;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return kvtest_run(tests);
 }

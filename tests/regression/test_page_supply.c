@@ -19,17 +19,23 @@
 static const struct rcu_flavor_struct *rcu;
 
 
-static void start(unsigned int pages, unsigned int backoff_msec)
+static void start_ticking(unsigned int msec, unsigned int pages,
+		unsigned int backoff_msec)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 
-	urcu_kvfree_attr_set_drain_msec(attr, 2);
+	urcu_kvfree_attr_set_drain_msec(attr, msec);
 	urcu_kvfree_attr_set_workers(attr, 2);
 	urcu_kvfree_attr_set_min_cached_pages(attr, pages);
 	urcu_kvfree_attr_set_refill_backoff_msec(attr, backoff_msec);
 	if (urcu_kvfree_init(attr))
 		abort();
 	urcu_kvfree_attr_destroy(attr);
+}
+
+static void start(unsigned int pages, unsigned int backoff_msec)
+{
+	start_ticking(2, pages, backoff_msec);
 }
 
 static int begin(void **state)
@@ -400,7 +406,8 @@ static void no_page_is_allocated_beyond_the_target(void **state)
 	unsigned int i;
 
 	(void) state;
-	start(5, 100000);
+	/* A tick in the middle of a refill would lower the target. */
+	start_ticking(60000, 5, 100000);
 	thread = kvinside_record(rcu);
 	kvtest_reader_enter(&reader, rcu);
 	run_dry();

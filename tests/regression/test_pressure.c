@@ -171,5 +171,5 @@ int main(void)
 		cmocka_unit_test(a_system_without_pressure_files_starts_as_well),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return kvtest_run(tests);
 }

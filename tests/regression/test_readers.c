@@ -119,6 +119,12 @@ static void *updater(void *arg)
 	return NULL;
 }
 
+static bool somebody_read(void *unused)
+{
+	(void) unused;
+	return __atomic_load_n(&shared.read, __ATOMIC_RELAXED) > 0;
+}
+
 static void readers_never_see_a_freed_object(void **state)
 {
 	pthread_t readers[READERS], updaters[UPDATERS];
@@ -131,6 +137,7 @@ static void readers_never_see_a_freed_object(void **state)
 		updaters[i] = kvtest_thread(updater, NULL);
 	for (i = 0; i < UPDATERS; i++)
 		kvtest_join(updaters[i]);
+	assert_true(kvtest_wait(somebody_read, NULL, KVTEST_LONG));
 	__atomic_store_n(&shared.stop, 1, __ATOMIC_RELAXED);
 	for (i = 0; i < READERS; i++)
 		kvtest_join(readers[i]);

@@ -18,7 +18,7 @@ static void start(unsigned int backoff_msec)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 
-	urcu_kvfree_attr_set_drain_msec(attr, 1000);
+	urcu_kvfree_attr_set_drain_msec(attr, 60000);
 	urcu_kvfree_attr_set_workers(attr, 2);
 	urcu_kvfree_attr_set_refill_backoff_msec(attr, backoff_msec);
 	if (urcu_kvfree_init(attr))

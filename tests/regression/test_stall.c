@@ -12,9 +12,24 @@
 #include "cmocka-all.h"
 #include "kvchild.h"
 #include "kvgp.h"
+#include "kvhold.h"
 #include "kvinside.h"
 
 #define FIRST_MSEC	100
+
+static bool two_ticks(void *unused)
+{
+	(void) unused;
+	return kvhold_counted() >= 2;
+}
+
+/* Until the timer thread has looked at a grace period that lasts: a tick comes while
+ * it does, and the second one means that the first is through. */
+static bool timer_looked(void)
+{
+	kvhold_count(KVFREE_HOOK_TIMER);
+	return kvtest_wait(two_ticks, NULL, KVTEST_LONG);
+}
 
 /* Hold a grace period open for @msec while one object is pending. */
 static int hold_open(unsigned int msec)
@@ -28,6 +43,8 @@ static int hold_open(unsigned int msec)
 	if (!kvgp_wait_begun(1))
 		return 2;
 	kvtest_sleep_msec(msec);
+	if (msec > FIRST_MSEC && !timer_looked())
+		return 3;
 	kvgp_let_go();
 	urcu_kvfree_exit();
 	return KVCHILD_OK;
@@ -43,12 +60,21 @@ static int long_one(void)
 	return hold_open(FIRST_MSEC * 5);
 }
 
-static void *stay_in_a_section(void *leave)
+static sem_t entered, leave;
+
+static void wait_for(sem_t *sem)
 {
+	while (sem_wait(sem))
+		;
+}
+
+static void *stay_in_a_section(void *unused)
+{
+	(void) unused;
 	urcu_memb_register_thread();
 	urcu_memb_read_lock();
-	sem_post(leave);
-	kvtest_sleep_msec(FIRST_MSEC * 5);
+	sem_post(&entered);
+	wait_for(&leave);
 	urcu_memb_read_unlock();
 	urcu_memb_unregister_thread();
 	return NULL;
@@ -58,20 +84,23 @@ static void *stay_in_a_section(void *leave)
 static int real_reader(void)
 {
 	pthread_t reader;
-	sem_t inside;
+	bool looked;
 
 	kvfree_check_stall_msec = FIRST_MSEC;
 	setenv("URCU_KVFREE_DRAIN_MSEC", "10", 1);
 	if (urcu_kvfree_init(NULL))
 		return 1;
-	sem_init(&inside, 0, 0);
-	reader = kvtest_thread(stay_in_a_section, &inside);
-	while (sem_wait(&inside))
-		;
+	sem_init(&entered, 0, 0);
+	sem_init(&leave, 0, 0);
+	reader = kvtest_thread(stay_in_a_section, NULL);
+	wait_for(&entered);
 	urcu_kvfree_rcu_flavor(&urcu_memb_flavor, kvtest_object_new(1), head);
+	kvtest_sleep_msec(FIRST_MSEC * 2);
+	looked = timer_looked();
+	sem_post(&leave);
 	kvtest_join(reader);
 	urcu_kvfree_exit();
-	return KVCHILD_OK;
+	return looked ? KVCHILD_OK : 2;
 }
 
 static const struct kvchild_scenario scenarios[] = {
@@ -150,7 +179,5 @@ int main(int argc, char **argv)
 	};
 	int ret = kvchild_main(argc, argv, scenarios);
 
-	if (ret >= 0)
-		return ret;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return ret >= 0 ? ret : kvtest_run(tests);
 }

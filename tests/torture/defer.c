@@ -257,7 +257,8 @@ static void queue_more(void)
 	static uint32_t calls;
 	struct object *object;
 
-	if (torture_stopping() ||
+	/* Nor while all stand still for a fork: nothing is to wait for readers. */
+	if (torture_stopping() || torture_parking() ||
 	    __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED) % 64)
 		return;
 	object = object_new(OBJECT_MALLOC, 100, 0);

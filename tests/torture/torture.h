@@ -147,6 +147,8 @@ void torture_park_point(struct worker *self);
 /* A worker counts among those that stand still from its start (1) to its
  * end (-1). */
 void torture_park_join(int by);
+/* Whether all others stand still, or are to. */
+bool torture_parking(void);
 /* All other workers stand still, unregistered; they go on. False, and nobody
  * stands still, when the run is over. */
 bool torture_park_all(void);

@@ -74,6 +74,11 @@ void torture_park_join(int by)
 	pthread_mutex_unlock(&park.lock);
 }
 
+bool torture_parking(void)
+{
+	return __atomic_load_n(&park.wanted, __ATOMIC_RELAXED);
+}
+
 bool torture_park_all(void)
 {
 	pthread_mutex_lock(&park.lock);

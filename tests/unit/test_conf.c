@@ -92,5 +92,5 @@ int main(void)
 		cmocka_unit_test(a_foreign_attribute_is_einval),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return kvtest_run(tests);
 }

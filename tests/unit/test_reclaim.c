@@ -60,10 +60,30 @@ static uint64_t drains(void)
 	return kvtest_stats(&kvgp_flavor).drains;
 }
 
-/* Ask for a drain and wait until the workers have nothing more to do. */
+static bool drain_is_over(void *unused)
+{
+	struct kvfree_workqueue *wq = &kvfree_runtime.workqueue;
+	bool over;
+
+	(void) unused;
+	pthread_mutex_lock(&wq->lock);
+	over = !domain->drain.queued && !domain->drain.running;
+	pthread_mutex_unlock(&wq->lock);
+	return over;
+}
+
+/*
+ * Ask for a drain and wait until the workers have nothing more to do. Before it no
+ * refill holds the record's lock, nor does the reaping of a tick during it: the drain
+ * would leave the record for the next tick, which is far.
+ */
 static void drain(unsigned int how)
 {
+	kvinside_settle();
+	pthread_mutex_lock(&domain->reap_lock);
 	kvfree_drain_request(domain, how);
+	assert_true(kvtest_wait(drain_is_over, NULL, KVTEST_LONG));
+	pthread_mutex_unlock(&domain->reap_lock);
 	kvinside_settle();
 }
 
@@ -408,6 +428,7 @@ static void the_target_follows_the_use(void **state)
 static void *queue_and_exit(void *arg)
 {
 	queue(10);
+	kvinside_settle();
 	*(struct kvfree_thread **) arg = kvinside_record(&kvgp_flavor);
 	return NULL;
 }
@@ -450,6 +471,7 @@ static void a_batch_that_waits_has_a_start_time_of_its_own(void **state)
 	(void) state;
 	kvgp_hold();
 	queue(3);
+	kvinside_settle();
 	kvfree_drain_request(domain, KVFREE_DRAIN_ALL);
 	assert_true(kvgp_wait_begun(gp + 1));
 	began = since();
