@@ -188,6 +188,7 @@ static void trim_cache(struct kvfree_thread *thread, unsigned int keep,
 	while (thread->nr_cached > keep) {
 		struct kvfree_bulk *bulk = thread->cache;
 
+		kvfree_assert(bulk);
 		thread->cache = bulk->next;
 		thread->nr_cached--;
 		kvfree_bulk_list_push(spare, bulk);
@@ -348,6 +349,7 @@ static struct kvfree_batch *begin_locked(struct kvfree_domain *domain,
 {
 	struct kvfree_batch *batch = free_slot_locked(domain);
 
+	kvfree_assert(batch && !batch->pages.head && !domain->collecting);
 	batch->busy = true;
 	batch->domain = domain;
 	batch->seq = ++domain->seq;
@@ -394,6 +396,7 @@ static void phase_over(struct kvfree_domain *domain,
 	bool again;
 
 	pthread_mutex_lock(&domain->lock);
+	kvfree_assert(end ? batch->busy : domain->collecting);
 	if (end)
 		batch->busy = false;
 	else

@@ -111,6 +111,7 @@ static void queue_locked(struct kvfree_workqueue *wq, struct kvfree_work *work)
 /* Caller holds the lock. */
 static void finish_locked(struct kvfree_workqueue *wq, struct kvfree_work *work)
 {
+	kvfree_assert(work->running);
 	work->running--;
 	if (work->again) {
 		work->again = false;

@@ -4,12 +4,7 @@
 #
 # run-models.sh - verify the Promela models, and that each broken variant fails
 #
-# usage: run-models.sh [MODEL...]		all models, or those named
-#        run-models.sh -t MODEL [SWITCH...]	show the schedule that fails
-#
-# Prints a line per run. Ends with 0 when every run came out as expected, 1 when
-# one did not, 77 when there is no spin. Environment: SPIN, CC (programs),
-# MODEL_MEMORY (MB a run may use), MODEL_SECONDS (time a run may take).
+# See --help.
 
 set -u
 
@@ -151,6 +146,31 @@ line()
 	printf '%-12s %-30s %-7s %-10s %10s %6s %6s %7s\n' "$@"
 }
 
+usage()
+{
+	cat <<'END'
+Usage: run-models.sh [MODEL]...		all models, or those named
+       run-models.sh -t MODEL [SWITCH]...	show the schedule that fails
+Verify the Promela models, and that each broken variant fails. A line per run.
+
+Environment: SPIN, CC (programs), MODEL_MEMORY (MB a run may use),
+MODEL_SECONDS (time a run may take).
+Exit status: 0 every run came out as expected, 1 not, 2 bad usage, 77 no spin.
+END
+}
+
+case ${1:-} in
+--help) usage; exit 0 ;;
+esac
+for model; do
+	case $model in
+	-t) break ;;
+	esac
+	[ -f "$here/$model.spin" ] || {
+		echo "run-models.sh: no model $model; try --help" >&2
+		exit 2
+	}
+done
 command -v "$spin" >/dev/null 2>&1 || {
 	echo "run-models.sh: no spin here (Debian: spin); models not checked" >&2
 	exit 77

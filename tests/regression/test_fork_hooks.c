@@ -4,7 +4,7 @@
 /*
  * test_fork_hooks.c - other threads between urcu_kvfree_before_fork() and its
  * pair: what they are about must not wait for the hooks, since the hooks of
- * liburcu wait for them; and each of two processes frees its copy
+ * liburcu wait for them; and each of two processes frees its copy (P9)
  *
  * A thread that waits for another is a deadlock, which kvtest_run() ends.
  */

@@ -303,7 +303,7 @@ static void *make_calls(void *arg)
 	return NULL;
 }
 
-/* What a start writes, other threads' calls read meanwhile. */
+/* K7: what a start writes, other threads' calls read meanwhile. */
 static int calls_beside_a_start(void)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();

@@ -6,6 +6,7 @@
  */
 
 #include <signal.h>
+#include <unistd.h>
 
 #include "cmocka-all.h"
 #include "common.h"
@@ -33,12 +34,24 @@ static int warns_in_lines(void)
 	return KVCHILD_OK;
 }
 
-static int dies(void)
+static __attribute__((noreturn)) int dies(void)
 {
 	kvfree_die("because of %s", "this");
 }
 
+static void leave_instead(void)
+{
+	_exit(7);
+}
+
+static int dies_with_a_hook(void)
+{
+	kvfree_check_abort = leave_instead;
+	dies();
+}
+
 static const struct kvchild_scenario scenarios[] = {
+	{ "dies_with_a_hook", dies_with_a_hook },
 	{ "warns", warns },
 	{ "warns_at_length", warns_at_length },
 	{ "warns_in_lines", warns_in_lines },
@@ -79,6 +92,13 @@ static void dying_is_a_message_and_an_abort(void **state)
 	assert_non_null(strstr(err, "liburcu-kvfree: because of this\n"));
 }
 
+static void a_test_can_take_the_place_of_the_abort(void **state)
+{
+	(void) state;
+	assert_int_equal(kvchild_run("dies_with_a_hook", err, sizeof(err)), 7);
+	assert_non_null(strstr(err, "liburcu-kvfree: because of this\n"));
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -86,6 +106,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_long_message_is_cut),
 		cmocka_unit_test(what_is_repeated_stays_on_one_line),
 		cmocka_unit_test(dying_is_a_message_and_an_abort),
+		cmocka_unit_test(a_test_can_take_the_place_of_the_abort),
 	};
 	int ret = kvchild_main(argc, argv, scenarios);
 

@@ -95,7 +95,7 @@ static void *use_first(void *arg)
 	return NULL;
 }
 
-/* Nor is there a race between who claims the entry and who uses it. */
+/* K7: nor is there a race between who claims the entry and who uses it. */
 static int use_at_once(void)
 {
 	pthread_t tid[THREADS];

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
 /*
- * test_fork.c - the library in the child of a fork, with the hooks and without
+ * test_fork.c - the library in the child of a fork, with the hooks and without (P9)
  *
  * Children make no assertions: their exit status says which step failed.
  */
