@@ -119,7 +119,7 @@ static bool area_reserve(struct kvfree_area *area)
 {
 	void *base, *units;
 
-	if (area->failed || !UNITS)
+	if (area->failed || !KVFREE_AREA_EXISTS)
 		return false;
 	if (area->units)
 		return true;

@@ -27,15 +27,17 @@
 
 #if UINTPTR_MAX <= UINT32_MAX
 /* No room for a range: large requests go to malloc. */
-# define KVFREE_AREA_BYTES	((uintptr_t) 0)
-/* Above all user addresses: nothing compares as inside. */
+# define KVFREE_AREA_EXISTS	0
+# define KVFREE_AREA_BYTES	KVFREE_AREA_UNIT
 # define KVFREE_AREA_NONE	((uintptr_t) 0)
 #else
+# define KVFREE_AREA_EXISTS	1
 # ifdef KVFREE_CHECK
 #  define KVFREE_AREA_BYTES	((uintptr_t) 64 << 20)
 # else
 #  define KVFREE_AREA_BYTES	((uintptr_t) 64 << 30)
 # endif
+/* Above all user addresses: nothing compares as inside. */
 # define KVFREE_AREA_NONE	((uintptr_t) 1 << 63)
 #endif
 
@@ -65,8 +67,9 @@ static inline bool kvfree_area_has(const struct kvfree_area *area,
 {
 	/* Relaxed: who holds a pointer into the range got it from someone who
 	 * saw the base; for all other pointers either value answers no. */
-	return (uintptr_t) ptr - __atomic_load_n(&area->base,
-			__ATOMIC_RELAXED) < KVFREE_AREA_BYTES;
+	return KVFREE_AREA_EXISTS &&
+		(uintptr_t) ptr - __atomic_load_n(&area->base,
+				__ATOMIC_RELAXED) < KVFREE_AREA_BYTES;
 }
 
 /* Zeroed memory of @size bytes, or NULL. Clean context. */

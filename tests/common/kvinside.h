@@ -97,6 +97,13 @@ static inline void kvinside_ripen(struct kvfree_thread *thread)
 	kvfree_thread_unlock(thread);
 }
 
+/* Skips a test of the range of large allocations where there is none: 32 bits. */
+#define kvinside_needs_range()						\
+	do {								\
+		if (!KVFREE_AREA_EXISTS)				\
+			skip();						\
+	} while (0)
+
 /* Records of @domain, in whatever state. */
 static inline unsigned int kvinside_count_records(
 		struct kvfree_domain *domain)

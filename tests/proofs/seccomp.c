@@ -45,7 +45,8 @@
 #define FORK_CALLS	10000	/* made in a fork child */
 #define HANDLER_OBJECTS	20000
 /* Calls in a row with the workers stopped: more than the largest cache holds. */
-#define STOPPED_CALLS	((KVFREE_MAX_TARGET + 2) * KVFREE_BULK_RECORDS)
+#define STOPPED_CALLS	\
+	((long) (KVFREE_MAX_TARGET + 2) * (long) KVFREE_BULK_RECORDS)
 
 struct shared {
 	int trapped;		/* number of the refused call, plus one */

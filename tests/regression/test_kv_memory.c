@@ -20,7 +20,7 @@
 #define LARGE	(256 * KIB)
 
 /* What the compiler must not reason about: it knows that these cannot work. */
-static volatile size_t too_much = SIZE_MAX / 2;
+static volatile size_t too_much = SIZE_MAX / 2 + 1;
 static volatile size_t half_of_all = SIZE_MAX / 2 + 1;
 
 static int begin(void **state)
@@ -77,6 +77,7 @@ static void small_comes_from_malloc_and_large_from_the_range(void **state)
 	void *large = urcu_kvmalloc(128 * KIB);
 
 	(void) state;
+	kvinside_needs_range();
 	assert_non_null(small);
 	assert_non_null(large);
 	assert_false(is_large(small));
@@ -95,6 +96,7 @@ static void large_sizes_are_rounded_up_to_pages(void **state)
 	void *ptr = urcu_kvmalloc(LARGE + 1);
 
 	(void) state;
+	kvinside_needs_range();
 	assert_int_equal(large_bytes(), LARGE + 4096);
 	fill(ptr, LARGE + 1, 1);
 	urcu_kvfree(ptr);
@@ -180,6 +182,7 @@ static void when_the_range_is_full_large_comes_from_malloc(void **state)
 	unsigned int nr = 0, i;
 
 	(void) state;
+	kvinside_needs_range();
 	do {
 		ptr[nr] = urcu_kvmalloc(MIB);
 		assert_non_null(ptr[nr]);
@@ -226,6 +229,7 @@ static void large_memory_goes_back_to_the_system_at_once(void **state)
 	char *ptr = urcu_kvmalloc(16 * MIB);
 
 	(void) state;
+	kvinside_needs_range();
 	assert_true(is_large(ptr));
 	memset(ptr, 1, 16 * MIB);
 	assert_int_equal(resident_pages(ptr, 16 * MIB), 16 * MIB / 4096);
@@ -252,6 +256,7 @@ static void use_after_free_of_large_memory_crashes(void **state)
 	char err[4096];
 
 	(void) state;
+	kvinside_needs_range();
 	assert_int_not_equal(kvchild_run("use_after_free", err, sizeof(err)),
 		KVCHILD_OK);
 }
@@ -331,6 +336,7 @@ static void realloc_of_null_allocates(void **state)
 	void *large = urcu_kvrealloc(NULL, LARGE);
 
 	(void) state;
+	kvinside_needs_range();
 	assert_non_null(small);
 	assert_true(is_large(large));
 	urcu_kvfree(small);
@@ -451,6 +457,7 @@ static void the_threshold_is_a_setting(void **state)
 	void *small, *large;
 
 	(void) state;
+	kvinside_needs_range();
 	urcu_kvfree_exit();
 	assert_int_equal(urcu_kvfree_attr_set_large_threshold(attr, 8192), 0);
 	assert_int_equal(urcu_kvfree_init(attr), 0);

@@ -192,6 +192,7 @@ static void large_memory_goes_to_a_page_of_its_own_channel(void **state)
 	void *large = urcu_kvmalloc(1 << 20);
 
 	(void) state;
+	kvinside_needs_range();
 	queue_clean(1);
 	urcu_kvfree_rcu_mightsleep_flavor(&kvgp_flavor, large);
 	assert_int_equal(thread->current[KVFREE_CHANNEL_MALLOC]->nr, 1);

@@ -97,8 +97,8 @@ static void all_units_can_be_had_and_not_one_more(void **state)
 		assert_non_null(ptr[i]);
 	}
 	assert_null(kvfree_area_alloc(&area, 1));
-	kvfree_area_free(&area, ptr[17]);
-	assert_ptr_equal(kvfree_area_alloc(&area, 1), ptr[17]);
+	kvfree_area_free(&area, ptr[UNITS / 2]);
+	assert_ptr_equal(kvfree_area_alloc(&area, 1), ptr[UNITS / 2]);
 	for (i = 0; i < UNITS; i++)
 		kvfree_area_free(&area, ptr[i]);
 }
@@ -212,5 +212,7 @@ int main(void)
 		test(a_range_in_use_is_not_given_back),
 	};
 
+	if (!KVFREE_AREA_EXISTS)
+		return 77;	/* no room for a range: 32 bits */
 	return kvtest_run(tests);
 }
