@@ -320,6 +320,10 @@ function burst_row(size, who,	left, floor, burst) {
 		num(med("P14-" size, "call_rcu", cpus, "settled_mb")) " MB)",
 		"≤ plain free's + 5 %", num(left) " MB", num(left / burst),
 		left <= floor + burst * 0.05 ? "reached" : "short")
+	left = med("P14-" size, who, cpus, "trimmed_mb")
+	line("P14", "the same after malloc_trim(0)", "≤ 10 % of the burst",
+		num(left) " MB", num(left / burst),
+		left <= burst * 0.1 ? "reached" : "short")
 }
 
 # The plainest loop there is should have a CPU to itself.
@@ -450,7 +454,7 @@ END {
 	detail_table("Idle (E10)", "E10", cpus,
 		"wakeups_per_s threads pending cached_pages rss_mb")
 	detail_table("1,000 threads (E11), KiB each", "E11", 1000,
-		"registered_kb worked_kb idle_kb cached_pages pages")
+		"registered_kb worked_kb idle_kb trimmed_kb cached_pages pages")
 	detail_table("Trickle (K8)", "K8", 1,
 		"records_per_drain drains pages_allocated pages")
 	detail_table("mb flavor", "F-mb", 1, "ns_per_op")

@@ -91,6 +91,7 @@ static uintptr_t *claim(uintptr_t *window, uintptr_t ptr)
 {
 	unsigned int i;
 
+	/* Seq_cst: see find(). */
 	for (i = 0; i < WINDOW; i++) {
 		uintptr_t none = 0;
 
@@ -105,6 +106,7 @@ static uintptr_t *claim(uintptr_t *window, uintptr_t ptr)
  * runtime_start(). */
 static __attribute__((noinline)) void report(uintptr_t *slot, void *ptr)
 {
+	/* Seq_cst, as all of the table: nothing here is fast. */
 	if (__atomic_fetch_or(slot, REPORTED, __ATOMIC_SEQ_CST) & REPORTED)
 		return;
 	kvfree_warn("BUG: object %p is queued twice; this queueing is ignored. It was queued again from:",

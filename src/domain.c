@@ -73,6 +73,8 @@ uint64_t kvfree_domain_owner_freed(struct kvfree_domain *domain)
 	uint64_t nr;
 
 	nr = __atomic_load_n(&domain->count.owner_freed, __ATOMIC_RELAXED);
+	/* Acquire: pairs with kvfree_thread_free_victim(); what is counted as freed
+	 * is free. */
 	kvfree_for_each_thread(thread, domain)
 		nr += __atomic_load_n(&thread->nr_freed, __ATOMIC_ACQUIRE);
 	return nr;

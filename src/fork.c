@@ -21,7 +21,9 @@
  *    this library until the fork itself.
  *  - The pthread_atfork handlers hold all locks under which nobody waits,
  *    allocates or frees, the records' last, over the fork and no longer. Raw
- *    calls of other threads use the emergency list meanwhile.
+ *    calls of other threads use the emergency list meanwhile. Of the records'
+ *    locks all are held, and one may be waited for while others are: its holder
+ *    needs no other, and whoever wants one of those tries or sleeps.
  *
  * The wait for other threads' free() is in the first step, since allocators
  * have pthread_atfork handlers of their own, in unknown order.
@@ -83,6 +85,7 @@ void urcu_kvfree_after_fork_parent(void)
 	struct kvfree_runtime *rt = &kvfree_runtime;
 	struct kvfree_domain *domain;
 
+	/* Relaxed: start_lock orders it; other threads find no forker in it. */
 	__atomic_store_n(&rt->forking, false, __ATOMIC_RELAXED);
 	kvfree_workqueue_release(&rt->workqueue, &rt->refill);
 	for_each_slot(domain)
@@ -199,7 +202,8 @@ static void reset_queue(void)
 
 static void stop_state(void)
 {
-	if (kvfree_runtime.state == KVFREE_STATE_RUNNING)
+	/* Release: the child has one thread; its later ones are created. */
+	if (kvfree_runtime_running())
 		__atomic_store_n(&kvfree_runtime.state, KVFREE_STATE_STOPPED,
 				__ATOMIC_RELEASE);
 }
@@ -239,6 +243,7 @@ static void adopt_record(struct kvfree_domain *domain,
 	thread->nr_freed = thread->nr_taken;
 	if (thread == kvfree_tls.record[kvfree_domain_index(domain)])
 		return;
+	/* Release: as in kvfree_thread_leave(). */
 	__atomic_compare_exchange_n(&thread->state, &state,
 			KVFREE_THREAD_EXITING, false, __ATOMIC_RELEASE,
 			__ATOMIC_RELAXED);

@@ -188,6 +188,8 @@ static __attribute__((noinline)) int runtime_start(
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (start_lock(wait) == 0) {
 		ret = start_locked(attr);
+		/* Release, as all stores of the state; nobody relies on what
+		 * comes before this one. */
 		if (ret)
 			__atomic_store_n(&rt->state, KVFREE_STATE_STOPPED,
 					__ATOMIC_RELEASE);
@@ -208,6 +210,7 @@ bool kvfree_runtime_start_clean(void)
 
 bool kvfree_runtime_start_raw(void)
 {
+	/* Acquire: as in kvfree_runtime_running(). */
 	int state = __atomic_load_n(&kvfree_runtime.state, __ATOMIC_ACQUIRE);
 
 	if (caa_unlikely(state == KVFREE_STATE_NEVER))

@@ -248,6 +248,7 @@ static void record_release(struct kvfree_thread *thread)
 {
 	int state = KVFREE_THREAD_EXITING;
 
+	/* Release: pairs with the acquire of record_find(). */
 	__atomic_compare_exchange_n(&thread->state, &state,
 			KVFREE_THREAD_FREE, false, __ATOMIC_RELEASE,
 			__ATOMIC_RELAXED);
@@ -297,6 +298,8 @@ static void batch_collect(struct kvfree_domain *domain,
 	kvfree_for_each_thread(thread, domain)
 		collect_thread(domain, thread, batch);
 	batch->emergency = kvfree_emergency_take(&domain->emergency);
+	/* Seq_cst, here and in batch_grace_period(): after the collection, before
+	 * the grace period, in one order. batch_may_free() compares the two. */
 	batch->collected = __atomic_add_fetch(&domain->clock, 1,
 			__ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&domain->count.drains, 1, __ATOMIC_RELAXED);

@@ -138,10 +138,14 @@ void kvfree_refill_hold(void)
 
 	__atomic_store_n(&rt->refill_hold_until, kvfree_now_msec() + msec,
 			__ATOMIC_RELAXED);
+	/* Seq_cst: before the timer is armed. A request that sees it leaves the
+	 * arming to this call (kvfree_refill_request()); one that does not arms
+	 * the timer for now, and refill_hold_over() puts that right. */
 	__atomic_store_n(&rt->refill_hold, 1, __ATOMIC_SEQ_CST);
 	if (kvfree_refill_timer(msec))
 		return;
-	/* Nobody would come back: let the next raw call ask anew. */
+	/* Nobody would come back: let the next raw call ask anew. Seq_cst: before
+	 * the gates are opened; who finds one open is not to find the hold. */
 	__atomic_store_n(&rt->refill_hold, 0, __ATOMIC_SEQ_CST);
 	open_gates();
 }

@@ -284,6 +284,7 @@ bool kvfree_thread_make_blanks(struct kvfree_domain *domain)
 		if (!thread)
 			return false;
 		if (!record_prefill(thread)) {
+			/* Release, here and below: pairs with record_find(). */
 			__atomic_store_n(&thread->state, KVFREE_THREAD_FREE,
 					__ATOMIC_RELEASE);
 			return false;
@@ -342,10 +343,13 @@ static bool record_adopt(struct kvfree_thread *thread)
 
 	if (!kvfree_runtime.key_made ||
 	    pthread_setspecific(kvfree_runtime.key, tls) != 0) {
+		/* Release: pairs with the acquire of record_find(). */
 		__atomic_store_n(&thread->state, KVFREE_THREAD_FREE,
 				__ATOMIC_RELEASE);
 		return false;
 	}
+	/* Release: pairs with nothing but the state's other orders; what the
+	 * thread writes to its record from here on is under the lock. */
 	__atomic_store_n(&thread->state, KVFREE_THREAD_OWNED,
 			__ATOMIC_RELEASE);
 	kvfree_hook(KVFREE_HOOK_CLAIMING);
@@ -510,10 +514,13 @@ void kvfree_thread_free_all(struct kvfree_domain *domain)
 		__atomic_store_n(&thread->state, KVFREE_THREAD_FREE,
 				__ATOMIC_RELAXED);
 	}
+	/* Acquire: pairs with record_publish(). */
 	thread = __atomic_exchange_n(&domain->threads, NULL, __ATOMIC_ACQUIRE);
 	for (; thread; thread = next) {
 		next = thread->next;
 		record_free_pages(thread);
+		/* Acquire: pairs with kvfree_thread_leave(); a thread that left
+		 * no longer touches the record. */
 		if (__atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) ==
 		    KVFREE_THREAD_OWNED) {
 			/* A living thread's TLS points here. */
@@ -528,5 +535,6 @@ void kvfree_thread_free_all(struct kvfree_domain *domain)
 				thread->nr_freed, __ATOMIC_RELAXED);
 		free(thread);
 	}
+	/* Release: pairs with kvfree_for_each_thread(). */
 	__atomic_store_n(&domain->threads, keep, __ATOMIC_RELEASE);
 }

@@ -72,7 +72,8 @@ static bool gate_arm(unsigned int *gate, int *mark, int *fd,
 #endif
 		return false;
 	}
-	/* Fails when it was served or closed since: nothing to close then. */
+	/* Fails when it was served or closed since: nothing to close then.
+	 * Seq_cst: after the timer is armed; pairs with kvfree_gate_open(). */
 	__atomic_compare_exchange_n(gate, &seen, seen | 1, false,
 			__ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 	return true;
@@ -170,7 +171,8 @@ static void on_kick(void)
 	struct kvfree_domain *domain;
 
 	/* The gate stays closed until a batch collects: while a grace period
-	 * keeps the next batch waiting, further full pages need no kick. */
+	 * keeps the next batch waiting, further full pages need no kick.
+	 * Seq_cst: pairs with the mark in gate_arm(). */
 	kvfree_for_each_domain(domain)
 		if (__atomic_exchange_n(&domain->kicked, 0, __ATOMIC_SEQ_CST))
 			kvfree_drain_request(domain, KVFREE_DRAIN_FULL);

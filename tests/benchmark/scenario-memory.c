@@ -15,8 +15,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <urcu/kvfree.h>
+#ifdef __GLIBC__
+# include <malloc.h>
+#endif
 
 #include "bench.h"
+
+/* What the allocator keeps of what it was given back. */
+static void trim(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
 
 static void end_of_thread(struct bench_thread *t)
 {
@@ -181,6 +192,8 @@ static void foot_measure(const struct bench_ops *ops)
 	emit("worked_kb", ((double) bench_rss_kb() - start) / n);
 	settle();
 	emit("idle_kb", ((double) bench_rss_kb() - start) / n);
+	trim();
+	emit("trimmed_kb", ((double) bench_rss_kb() - start) / n);
 	gate();
 	gate();
 	if (ops->barrier)
@@ -322,6 +335,8 @@ int scenario_burst(const struct bench_ops *ops)
 	emit("after_mb", ((double) bench_rss_kb() - start) / 1024);
 	settle();
 	emit("settled_mb", ((double) bench_rss_kb() - start) / 1024);
+	trim();
+	emit("trimmed_mb", ((double) bench_rss_kb() - start) / 1024);
 	end_of_thread(&t);
 	free(objs);
 	return emit_end_stats(ops);

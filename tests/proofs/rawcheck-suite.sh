@@ -22,6 +22,9 @@ export KVFREE_PROOF_SECONDS=250
 
 # The doubles of a stopped thread, in parked.c and kvhold.c.
 suppress='-s stand_with_the_lock -s stand'
+# fork() with the hooks takes the locks of all records, and may wait for one while
+# it has others: see fork.c.
+suppress="$suppress -s atfork_prepare"
 
 # One program with its options: a line of the table, and the log if it is of
 # interest.
