@@ -33,7 +33,8 @@ struct kvfree_runtime {
 	struct kvfree_area area;
 	struct kvfree_conf conf;	/* atomic, set at a start: kvfree_setting() */
 	int state;			/* atomic */
-	bool key_made;			/* read-only after the constructor */
+	bool key_made;			/* set by the constructor; if it could
+					 * not, by a start */
 	pthread_key_t key;
 	bool cpus_known;		/* read-only after the constructor */
 	cpu_set_t cpus;			/* the same: where the process may run */

@@ -11,6 +11,7 @@
 #include "kvarena.h"
 #include "kvchild.h"
 #include "kvinside.h"
+#include "reclaim.h"
 
 static const struct rcu_flavor_struct *rcu;
 
@@ -239,12 +240,14 @@ static void calls_that_wait_abort_inside_a_section_and_name_themselves(
 static void *online_while_a_worker_waits(void *arg)
 {
 	unsigned int *online = arg;
+	bool waits;
 
 	rcu->register_thread();
 	queue(1);
-	kvtest_wait(a_worker_waits, NULL, KVTEST_LONG);
+	kvfree_drain_request(kvfree_domain_get(rcu), KVFREE_DRAIN_ALL);
+	waits = kvtest_wait(a_worker_waits, NULL, KVTEST_LONG);
 	urcu_kvfree_exit();
-	*online = rcu->read_ongoing() != 0;
+	*online = waits && rcu->read_ongoing() != 0;
 	rcu->unregister_thread();
 	return NULL;
 }
