@@ -3,8 +3,8 @@
 # SPDX-FileCopyrightText: The liburcu-kvfree authors
 #
 # The test programs, torture among them, and through them the daemon of
-# doc/examples under load, run under urcu-rawcheck: not one finding. KVFREE_PROOF_LONG=1 adds those that take
-# minutes under it.
+# doc/examples under load, run under urcu-rawcheck: not one finding.
+# KVFREE_PROOF_LONG=1 adds those that take minutes under it.
 #
 # K17: no path may take a sleeping lock under the record's.
 set -u

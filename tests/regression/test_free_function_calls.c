@@ -106,14 +106,19 @@ static void start_the_library(void)
 	job_errno = errno;
 }
 
+static void fork_hooks(void)
+{
+	urcu_kvfree_before_fork();
+	urcu_kvfree_after_fork_parent();
+}
+
 static void before_fork_lets_a_free_function_queue(void **state)
 {
 	(void) state;
 	enter(queue_on_another_flavor, at_once);
 	await_done(1);
 	enter(queue_on_another_flavor, start_lock_is_held);
-	urcu_kvfree_before_fork();
-	urcu_kvfree_after_fork_parent();
+	fork_hooks();
 	await_done(2);
 	urcu_kvfree_exit();
 }
@@ -124,8 +129,7 @@ static void before_fork_lets_a_free_function_make_a_channel(void **state)
 
 	(void) state;
 	enter(make_a_channel, start_lock_is_held);
-	urcu_kvfree_before_fork();
-	urcu_kvfree_after_fork_parent();
+	fork_hooks();
 	await_done(1);
 	assert_int_equal(job_ret, 0);
 	assert_int_equal(urcu_kvfree_channel_destroy(&channels->user[1]), 0);
@@ -136,8 +140,7 @@ static void before_fork_lets_a_free_function_start_the_library(void **state)
 {
 	(void) state;
 	enter(start_the_library, start_lock_is_held);
-	urcu_kvfree_before_fork();
-	urcu_kvfree_after_fork_parent();
+	fork_hooks();
 	await_done(1);
 	assert_int_equal(job_ret, 0);
 	urcu_kvfree_exit();
@@ -192,12 +195,6 @@ static void wait_as_qsbr_reader(void (*call)(void), bool (*when)(void))
 	assert_true(urcu_qsbr_read_ongoing());
 	urcu_qsbr_unregister_thread();
 	await_done(1);
-}
-
-static void fork_hooks(void)
-{
-	urcu_kvfree_before_fork();
-	urcu_kvfree_after_fork_parent();
 }
 
 static void destroy_another_channel(void)
