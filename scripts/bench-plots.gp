@@ -3,8 +3,9 @@
 #
 # bench-plots.gp - gnuplot -e "dir='...'; cpus=N" bench-plots.gp
 #
-# Throughput against threads, the tail of the latencies, memory in a flood; each
-# as SVG and PNG. A file whose data is missing is left out.
+# Throughput against threads, throughput against object size, CPU time against busy
+# loops, the tail of the latencies, memory in a flood; each as SVG and PNG. A file whose
+# data is missing is left out.
 
 set datafile missing "NaN"
 set grid linecolor rgb "#dddddd"
@@ -14,8 +15,8 @@ set tics nomirror
 set style data linespoints
 
 have(name) = int(system("test -s '".dir."/".name."' && echo 1 || echo 0"))
-lines = have("throughput.dat") ? \
-	int(system("wc -l < '".dir."/throughput.dat'")) : 0
+lines_of(name) = have(name) ? \
+	int(system("wc -l < '".dir."/".name."'")) : 0
 
 array who[6] = ["kvfree", "kvfree-kvmalloc", "kvfree-raw", "defer_rcu", \
 	"call_rcu", "ck_epoch"]
@@ -32,7 +33,7 @@ do for [form in "svg png"] {
 		set terminal pngcairo size 800,480 font "sans-serif,11"
 	}
 
-	if (lines > 2) {
+	if (lines_of("throughput.dat") > 2) {
 		set output dir."/throughput.".form
 		set title sprintf("allocate + defer + free, %d CPUs", cpus)
 		set xlabel "updater threads"
@@ -43,12 +44,48 @@ do for [form in "svg png"] {
 		set xrange [*:*]
 		set key right top
 		plot dir."/throughput.dat" using 1:3 title title_of(1) linecolor rgb color[1] linewidth 2, \
+			"" using 1:8 title title_of(2) linecolor rgb color[2] linewidth 2, \
 			"" using 1:4 title title_of(3) linecolor rgb color[3] linewidth 2, \
 			"" using 1:5 title title_of(4) linecolor rgb color[4], \
 			"" using 1:6 title title_of(5) linecolor rgb color[5], \
 			"" using 1:7 title title_of(6) linecolor rgb color[6], \
 			"" using 1:2 title "malloc + free, no deferral" linecolor rgb "#bbbbbb" dashtype 2
 		unset logscale x
+	}
+
+	if (lines_of("sizes.dat") > 2) {
+		set output dir."/sizes.".form
+		set title "allocate, write whole, defer, free; one updater"
+		set xlabel "bytes of an object"
+		set ylabel "objects per second"
+		set logscale xy
+		set format y "10^{%L}"
+		set xrange [*:*]
+		set yrange [*:*]
+		set xtics (64, 256, "1K" 1024, "4K" 4096, "16K" 16384, \
+			"64K" 65536, "256K" 262144)
+		set key right top
+		plot dir."/sizes.dat" using 1:($2 * 1e6) title title_of(1) linecolor rgb color[1] linewidth 2, \
+			"" using 1:($4 * 1e6) title title_of(2) linecolor rgb color[2] linewidth 2, \
+			"" using 1:($3 * 1e6) title title_of(3) linecolor rgb color[3] linewidth 2, \
+			"" using 1:($5 * 1e6) title title_of(4) linecolor rgb color[4], \
+			"" using 1:($6 * 1e6) title title_of(5) linecolor rgb color[5]
+		unset logscale
+		set format y
+		set xtics autofreq
+	}
+
+	if (lines_of("busy.dat") > 2) {
+		set output dir."/busy.".form
+		set title sprintf("CPU time beside busy loops, one updater, %d CPUs", cpus)
+		set xlabel "busy loops of the same priority"
+		set ylabel "ns of CPU time per object"
+		set xrange [*:*]
+		set yrange [0:*]
+		set key left top
+		plot dir."/busy.dat" using 1:2 title title_of(1) linecolor rgb color[1] linewidth 2, \
+			"" using 1:4 title title_of(4) linecolor rgb color[4], \
+			"" using 1:3 title title_of(6) linecolor rgb color[6]
 	}
 
 	set datafile separator ","

@@ -14,11 +14,12 @@
 #include <unistd.h>
 
 #include "conf.h"
-#include "runtime.h"
 
 #define ENV_PREFIX	"URCU_KVFREE_"
 
 #define ATTR_MAGIC	0x6b766672u
+
+struct kvfree_conf kvfree_conf;
 
 struct urcu_kvfree_attr {
 	unsigned int magic;	/* ATTR_MAGIC from create to destroy */
@@ -34,8 +35,9 @@ struct setting {
 };
 
 enum setting_id {
-	MIN_CACHED_PAGES, REFILL_BACKOFF_MSEC, DRAIN_MSEC, KICK_PAGES, WORKERS,
-	LARGE_THRESHOLD, DEBUG, NR_SETTINGS,
+	MIN_CACHED_PAGES, REFILL_BACKOFF_MSEC, DRAIN_MSEC, WORKERS,
+	LARGE_THRESHOLD, BATCH_BYTES, MAX_PENDING_BYTES, RECYCLE, PLACEMENT,
+	DEBUG, NR_SETTINGS,
 };
 
 static const struct setting settings[NR_SETTINGS] = {
@@ -48,19 +50,40 @@ static const struct setting settings[NR_SETTINGS] = {
 	[DRAIN_MSEC] = { "DRAIN_MSEC",
 		offsetof(struct kvfree_conf, drain_msec), false,
 		1, 60000, false },
-	[KICK_PAGES] = { "KICK_PAGES",
-		offsetof(struct kvfree_conf, kick_pages), false,
-		1, 65536, false },
 	[WORKERS] = { "WORKERS",
 		offsetof(struct kvfree_conf, workers), false,
 		1, KVFREE_MAX_WORKERS, false },
 	[LARGE_THRESHOLD] = { "LARGE_THRESHOLD",
 		offsetof(struct kvfree_conf, large_threshold), true,
 		4096, SIZE_MAX / 2, false },
+	[BATCH_BYTES] = { "BATCH_BYTES",
+		offsetof(struct kvfree_conf, batch_bytes), true,
+		4096, SIZE_MAX / 2, false },
+	[MAX_PENDING_BYTES] = { "MAX_PENDING_BYTES",
+		offsetof(struct kvfree_conf, max_pending_bytes), true,
+		0, SIZE_MAX, false },
+	[RECYCLE] = { "RECYCLE",
+		offsetof(struct kvfree_conf, recycle), false,
+		0, 1, false },
+	[PLACEMENT] = { "PLACEMENT",
+		offsetof(struct kvfree_conf, placement), false,
+		URCU_KVFREE_PLACEMENT_NEAR, URCU_KVFREE_PLACEMENT_FLOAT, false },
 	[DEBUG] = { "DEBUG",
 		offsetof(struct kvfree_conf, debug), false,
 		URCU_KVFREE_DEBUG_OFF, URCU_KVFREE_DEBUG_STRICT, false },
 };
+
+/* A cap below the budget would stop every call. */
+static bool conf_contradicts(const struct kvfree_conf *conf,
+		enum setting_id id, size_t value)
+{
+	if (id == BATCH_BYTES)
+		return conf->max_pending_bytes &&
+			conf->max_pending_bytes < value;
+	if (id == MAX_PENDING_BYTES)
+		return value && value < conf->batch_bytes;
+	return false;
+}
 
 static int conf_set(struct kvfree_conf *conf, enum setting_id id, size_t value)
 {
@@ -69,7 +92,8 @@ static int conf_set(struct kvfree_conf *conf, enum setting_id id, size_t value)
 
 	if (value > s->max && s->clamp)
 		value = s->max;
-	if (value < s->min || value > s->max) {
+	if (value < s->min || value > s->max ||
+	    conf_contradicts(conf, id, value)) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -87,20 +111,37 @@ static void conf_defaults(struct kvfree_conf *conf)
 	conf->min_cached_pages = 5;
 	conf->refill_backoff_msec = 5000;
 	conf->drain_msec = 100;
-	conf->kick_pages = 32;
 	conf->workers = cpus < 1 ? 1 : cpus > 4 ? 4 : (unsigned int) cpus;
 	conf->debug = URCU_KVFREE_DEBUG_OFF;
+	conf->recycle = 1;
+	conf->placement = URCU_KVFREE_PLACEMENT_NEAR;
 	conf->large_threshold = 131072;
+	conf->batch_bytes = 1048576;
+	conf->max_pending_bytes = 0;
 }
 
-/* A decimal number and nothing else; "strict" too, for the debug setting. */
+/* Values that have names in the environment. */
+static const struct word {
+	enum setting_id id;
+	const char *text;
+	size_t value;
+} words[] = {
+	{ DEBUG, "strict", URCU_KVFREE_DEBUG_STRICT },
+	{ PLACEMENT, "near", URCU_KVFREE_PLACEMENT_NEAR },
+	{ PLACEMENT, "float", URCU_KVFREE_PLACEMENT_FLOAT },
+};
+
+/* A decimal number and nothing else, or one of the setting's words. */
 static int parse_value(enum setting_id id, const char *text, size_t *value)
 {
 	unsigned long long n;
+	unsigned int i;
 	char *end;
 
-	if (id == DEBUG && !strcmp(text, "strict")) {
-		*value = URCU_KVFREE_DEBUG_STRICT;
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (words[i].id != id || strcmp(text, words[i].text))
+			continue;
+		*value = words[i].value;
 		return 0;
 	}
 	if (text[0] < '0' || text[0] > '9')
@@ -113,9 +154,11 @@ static int parse_value(enum setting_id id, const char *text, size_t *value)
 	return 0;
 }
 
+/* Under start_lock: a bit for each bad value of the environment. */
+static unsigned int reported;
+
 static void conf_environment(struct kvfree_conf *conf)
 {
-	unsigned int *reported = &kvfree_runtime.settings_reported;
 	char name[64];
 	unsigned int id;
 
@@ -131,10 +174,10 @@ static void conf_environment(struct kvfree_conf *conf)
 		if (parse_value(id, text, &value) == 0 &&
 		    conf_set(conf, id, value) == 0)
 			continue;
-		if (*reported & (1U << id))
+		if (reported & (1U << id))
 			continue;
-		*reported |= 1U << id;
-		kvfree_warn("%s=%s is not a number from %zu to %zu; ignored",
+		reported |= 1U << id;
+		kvfree_warn("%s=%s is not a number from %zu to %zu, or contradicts another setting; ignored",
 			name, text, settings[id].min, settings[id].max);
 	}
 }
@@ -156,13 +199,13 @@ int kvfree_conf_resolve(struct kvfree_conf *conf,
 	return 0;
 }
 
-void kvfree_conf_publish(struct kvfree_conf *to, const struct kvfree_conf *from)
+void kvfree_conf_publish(const struct kvfree_conf *conf)
 {
 	const struct setting *s;
 
 	for (s = settings; s < settings + NR_SETTINGS; s++) {
-		const void *value = (const char *) from + s->offset;
-		void *field = (char *) to + s->offset;
+		const void *value = (const char *) conf + s->offset;
+		void *field = (char *) &kvfree_conf + s->offset;
 
 		/* Relaxed: each setting stands on its own. */
 		if (s->is_size)
@@ -222,10 +265,27 @@ int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
 	return attr_set(attr, DRAIN_MSEC, msec);
 }
 
-int urcu_kvfree_attr_set_kick_pages(struct urcu_kvfree_attr *attr,
-		unsigned int pages)
+int urcu_kvfree_attr_set_batch_bytes(struct urcu_kvfree_attr *attr,
+		size_t bytes)
 {
-	return attr_set(attr, KICK_PAGES, pages);
+	return attr_set(attr, BATCH_BYTES, bytes);
+}
+
+int urcu_kvfree_attr_set_max_pending_bytes(struct urcu_kvfree_attr *attr,
+		size_t bytes)
+{
+	return attr_set(attr, MAX_PENDING_BYTES, bytes);
+}
+
+int urcu_kvfree_attr_set_recycle(struct urcu_kvfree_attr *attr, bool recycle)
+{
+	return attr_set(attr, RECYCLE, recycle);
+}
+
+int urcu_kvfree_attr_set_placement(struct urcu_kvfree_attr *attr,
+		enum urcu_kvfree_placement placement)
+{
+	return attr_set(attr, PLACEMENT, (size_t) placement);
 }
 
 int urcu_kvfree_attr_set_workers(struct urcu_kvfree_attr *attr,

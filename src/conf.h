@@ -8,16 +8,19 @@
  * conf.h - settings: defaults, attributes, environment
  */
 
-#include "common.h"
+#include "util.h"
 
 struct kvfree_conf {
 	unsigned int min_cached_pages;
 	unsigned int refill_backoff_msec;
 	unsigned int drain_msec;
-	unsigned int kick_pages;
 	unsigned int workers;
 	unsigned int debug;		/* enum urcu_kvfree_debug */
+	unsigned int recycle;		/* 0 or 1 */
+	unsigned int placement;		/* enum urcu_kvfree_placement */
 	size_t large_threshold;
+	size_t batch_bytes;
+	size_t max_pending_bytes;	/* 0: no cap; else at least batch_bytes */
 };
 
 /*
@@ -29,7 +32,16 @@ struct kvfree_conf {
 int kvfree_conf_resolve(struct kvfree_conf *conf,
 		const struct urcu_kvfree_attr *attr);
 
-/* Copy @from to @to, which other threads read: see kvfree_setting(). */
-void kvfree_conf_publish(struct kvfree_conf *to, const struct kvfree_conf *from);
+/* Make @conf what kvfree_setting() reads. Caller holds start_lock. */
+void kvfree_conf_publish(const struct kvfree_conf *conf);
+
+extern struct kvfree_conf kvfree_conf;	/* atomic, each setting by itself */
+
+/*
+ * A setting; 0 before the first start. Relaxed: calls that do not need a start
+ * may run beside one, and either value serves them.
+ */
+#define kvfree_setting(name)						\
+	__atomic_load_n(&kvfree_conf.name, __ATOMIC_RELAXED)
 
 #endif /* KVFREE_CONF_H */

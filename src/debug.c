@@ -8,7 +8,6 @@
  * See debug.h.
  */
 
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -34,11 +33,13 @@ static size_t first_slot(const void *ptr)
 	return (size_t) (hash >> 32) % (SLOTS - WINDOW);
 }
 
-/* NULL before the first start with debugging on. */
-static uintptr_t *slots_of(struct kvfree_debug *debug)
+/* An array, fixed from the first start with debugging on; atomic. */
+static uintptr_t *table;
+
+static uintptr_t *slots_of_table(void)
 {
 	/* Acquire: pairs with the release in kvfree_debug_start(). */
-	return __atomic_load_n(&debug->slots, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&table, __ATOMIC_ACQUIRE);
 }
 
 static void print_backtrace(void)
@@ -51,7 +52,7 @@ static void print_backtrace(void)
 #endif
 }
 
-int kvfree_debug_start(struct kvfree_debug *debug)
+int kvfree_debug_start(void)
 {
 	void *slots;
 #ifdef __GLIBC__
@@ -61,15 +62,15 @@ int kvfree_debug_start(struct kvfree_debug *debug)
 	 * allocate nothing, and so are fit for a raw context. */
 	backtrace(&frame, 1);
 #endif
-	if (slots_of(debug))
+	if (slots_of_table())
 		return 0;
-	slots = mmap(NULL, SLOTS * sizeof(*debug->slots),
+	slots = mmap(NULL, SLOTS * sizeof(*table),
 		PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (slots == MAP_FAILED)
 		return -1;
-	/* Release: pairs with slots_of(); the table exists. */
-	__atomic_store_n(&debug->slots, slots, __ATOMIC_RELEASE);
+	/* Release: pairs with slots_of_table(); the table exists. */
+	__atomic_store_n(&table, slots, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -114,9 +115,9 @@ static __attribute__((noinline)) void report(uintptr_t *slot, void *ptr)
 	print_backtrace();
 }
 
-bool kvfree_debug_queue(struct kvfree_debug *debug, void *ptr)
+bool kvfree_debug_queue(void *ptr)
 {
-	uintptr_t *window = slots_of(debug), *mine, *other;
+	uintptr_t *window = slots_of_table(), *mine, *other;
 
 	if (!window)
 		return true;
@@ -138,9 +139,9 @@ bool kvfree_debug_queue(struct kvfree_debug *debug, void *ptr)
 	return false;
 }
 
-void kvfree_debug_forget(struct kvfree_debug *debug, void *ptr)
+void kvfree_debug_forget(void *ptr)
 {
-	uintptr_t *slots = slots_of(debug), *slot;
+	uintptr_t *slots = slots_of_table(), *slot;
 
 	if (!slots)
 		return;
@@ -149,14 +150,8 @@ void kvfree_debug_forget(struct kvfree_debug *debug, void *ptr)
 		__atomic_store_n(slot, 0, __ATOMIC_SEQ_CST);
 }
 
-void kvfree_debug_free(struct kvfree_debug *debug, unsigned int channel,
-		size_t nr, void **ptrs, bool strict)
+void kvfree_debug_free(void *ptr, size_t poison_bytes)
 {
-	size_t i;
-
-	for (i = 0; i < nr; i++) {
-		if (strict && channel == KVFREE_CHANNEL_MALLOC)
-			memset(ptrs[i], POISON, malloc_usable_size(ptrs[i]));
-		kvfree_debug_forget(debug, ptrs[i]);
-	}
+	memset(ptr, POISON, poison_bytes);
+	kvfree_debug_forget(ptr);
 }

@@ -23,25 +23,19 @@
  * at, so that a slot that becomes free hides nothing. Raw-safe.
  */
 
-#include "common.h"
-
-struct kvfree_debug {
-	uintptr_t *slots;	/* array fixed from the first start on; atomic */
-};
+#include "util.h"
 
 /* Make the table, at a start with debugging on. 0, or -1 with errno. */
-int kvfree_debug_start(struct kvfree_debug *debug);
+int kvfree_debug_start(void);
 
 /*
  * @ptr is being queued. False: it is queued already; it was reported, and the
  * caller must leave it alone. When the table is full @ptr is not tracked.
  */
-bool kvfree_debug_queue(struct kvfree_debug *debug, void *ptr);
+bool kvfree_debug_queue(void *ptr);
 /* @ptr was not queued after all. */
-void kvfree_debug_forget(struct kvfree_debug *debug, void *ptr);
-/* These objects of @channel are about to be freed: forget, and poison if
- * @strict. Clean context. */
-void kvfree_debug_free(struct kvfree_debug *debug, unsigned int channel,
-		size_t nr, void **ptrs, bool strict);
+void kvfree_debug_forget(void *ptr);
+/* @ptr is about to be freed: forget it, and poison so many @bytes of it. */
+void kvfree_debug_free(void *ptr, size_t poison_bytes);
 
 #endif /* KVFREE_DEBUG_H */

@@ -1,24 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
-
 /*
  * domain.c - one domain per flavor
  */
 
+#include <string.h>
 #include <urcu/flavor.h>
 
 #include "domain.h"
-#include "runtime.h"
-#include "thread.h"
-#include "tsan.h"
+
+#define DOMAIN_INIT {							\
+	.gp = { .lock = PTHREAD_MUTEX_INITIALIZER,			\
+		.cond = PTHREAD_COND_INITIALIZER },			\
+	.hands = { .lock = PTHREAD_MUTEX_INITIALIZER,			\
+		.cond = PTHREAD_COND_INITIALIZER },			\
+	.lock = PTHREAD_MUTEX_INITIALIZER,				\
+	.gp_thread = KVFREE_WORKQUEUE_INIT(KVFREE_RANK_GP_THREAD),					\
+}
+
+struct kvfree_domain kvfree_domains[KVFREE_MAX_DOMAINS] = {
+	[0 ... KVFREE_MAX_DOMAINS - 1] = DOMAIN_INIT,
+};
 
 struct kvfree_domain *kvfree_domain_get(const struct rcu_flavor_struct *flavor)
 {
-	struct kvfree_domain *domain = kvfree_runtime.domains;
-	unsigned int i;
+	struct kvfree_domain *domain;
 
-	for (i = 0; i < KVFREE_MAX_DOMAINS; i++, domain++) {
+	kvfree_for_each_slot(domain) {
 		const struct rcu_flavor_struct *found;
 
 		/* Acquire and release: an entry's other fields are static, so
@@ -36,95 +45,128 @@ struct kvfree_domain *kvfree_domain_get(const struct rcu_flavor_struct *flavor)
 		KVFREE_MAX_DOMAINS);
 }
 
-unsigned int kvfree_domain_index(const struct kvfree_domain *domain)
-{
-	return (unsigned int) (domain - kvfree_runtime.domains);
-}
+/* ------------------------------------------------------------------ */
+/* Grace periods                                                      */
 
-uint64_t kvfree_domain_queued(struct kvfree_domain *domain, bool wait)
+bool kvfree_domain_close_emergency(struct kvfree_domain *domain,
+		unsigned long *cookie)
 {
-	struct kvfree_thread *thread;
-	uint64_t nr;
+	struct kvfree_chain *chain = &domain->chain;
+	bool closed;
 
-	nr = __atomic_load_n(&domain->count.emergency, __ATOMIC_RELAXED) +
-		__atomic_load_n(&domain->count.inline_freed, __ATOMIC_RELAXED) +
-		__atomic_load_n(&domain->count.doubles, __ATOMIC_RELAXED) +
-		__atomic_load_n(&domain->count.retired_queued, __ATOMIC_RELAXED);
-	kvfree_for_each_thread(thread, domain) {
-		if (wait)
-			kvfree_thread_lock(thread);
-		else if (!kvfree_thread_lock_few(thread))
-			continue;
-		nr += kvfree_thread_queued(thread);
-		kvfree_thread_unlock(thread);
+	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
+	closed = !chain->head && !chain->taken;
+	if (closed) {
+		chain->head = kvfree_emergency_take(&domain->emergency);
+		/* After the taking: see gp.h. */
+		chain->cookie = kvfree_gp_cookie(&domain->gp);
 	}
-	return nr;
+	*cookie = chain->cookie;
+	kvfree_mutex_unlock(&domain->lock);
+	return closed;
 }
 
-uint64_t kvfree_domain_leaked(struct kvfree_domain *domain)
+bool kvfree_domain_has_emergency(struct kvfree_domain *domain)
 {
-	return __atomic_load_n(&domain->count.leaked, __ATOMIC_RELAXED) +
-		__atomic_load_n(&domain->count.doubles, __ATOMIC_RELAXED);
+	bool has;
+
+	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
+	/* Acquire: pairs with nothing; the list is only looked at. */
+	has = domain->chain.head || domain->chain.taken ||
+		__atomic_load_n(&domain->emergency, __ATOMIC_ACQUIRE);
+	kvfree_mutex_unlock(&domain->lock);
+	return has;
 }
 
-uint64_t kvfree_domain_owner_freed(struct kvfree_domain *domain)
+/* The runner's part. */
+static void run(struct kvfree_domain *domain)
 {
-	struct kvfree_thread *thread;
-	uint64_t nr;
+	unsigned long cookie;
 
-	nr = __atomic_load_n(&domain->count.owner_freed, __ATOMIC_RELAXED);
-	/* Acquire: pairs with kvfree_thread_free_victim(); what is counted as freed
-	 * is free. */
-	kvfree_for_each_thread(thread, domain)
-		nr += __atomic_load_n(&thread->nr_freed, __ATOMIC_ACQUIRE);
-	return nr;
+	kvfree_gate_open(&domain->kick_gate);
+	/* Acquire: pairs with kvfree_domain_closed(). All that is taken off
+	 * here waits for the number that begins next, or an earlier one. */
+	__atomic_exchange_n(&domain->uncovered, 0, __ATOMIC_ACQUIRE);
+	kvfree_domain_close_emergency(domain, &cookie);
+	kvfree_gp_run(&domain->gp, kvfree_domain_flavor(domain));
 }
 
-uint64_t kvfree_domain_freed(struct kvfree_domain *domain)
+bool kvfree_domain_run(struct kvfree_domain *domain)
 {
-	return __atomic_load_n(&domain->count.freed, __ATOMIC_RELAXED) +
-		__atomic_load_n(&domain->count.inline_freed, __ATOMIC_RELAXED) +
-		kvfree_domain_owner_freed(domain);
-}
-
-void kvfree_domain_synchronize(struct kvfree_domain *domain)
-{
-	const struct rcu_flavor_struct *flavor = kvfree_domain_flavor(domain);
-
-	flavor->update_synchronize_rcu();
-	kvfree_tsan_acquire(flavor);
-	__atomic_fetch_add(&domain->count.grace_periods, 1, __ATOMIC_RELAXED);
-}
-
-bool kvfree_domain_enter_wait(struct kvfree_domain *domain, const char *what)
-{
-	const struct rcu_flavor_struct *flavor = kvfree_domain_flavor(domain);
-
-	if (!flavor->read_ongoing())
+	if (!kvfree_gp_begin(&domain->gp))
 		return false;
+	run(domain);
+	return true;
+}
+
+void kvfree_domain_wait(struct kvfree_domain *domain, unsigned long cookie)
+{
+	while (!kvfree_gp_wait(&domain->gp, cookie, true))
+		if (kvfree_gp_begin_for(&domain->gp, cookie))
+			run(domain);
+}
+
+bool kvfree_domain_try_wait(struct kvfree_domain *domain, unsigned long cookie)
+{
+	while (!kvfree_gp_wait(&domain->gp, cookie, false)) {
+		if (kvfree_gp_begin_for(&domain->gp, cookie))
+			run(domain);
+		else if (kvfree_gp_is_held(&domain->gp))
+			return false;
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------------ */
+/* Readers that wait                                                  */
+
+/* NULL in a program that is not linked with it. */
+#pragma weak urcu_qsbr_flavor
+
+/* The bit of QSBR where no domain is in use for it. */
+#define QSBR_BIT	(1U << KVFREE_MAX_DOMAINS)
+
+/* Take this thread offline. False: it is inside a section. */
+static bool go_offline(const struct rcu_flavor_struct *flavor,
+		unsigned int bit, unsigned int *online)
+{
+	if (!flavor->read_ongoing())
+		return true;
 	/* QSBR: an online thread is always "in a section", and this ends it.
 	 * For the other flavors it does nothing. */
 	flavor->thread_offline();
 	if (flavor->read_ongoing())
-		kvfree_die("%s called inside an RCU read-side critical section: it would wait for itself",
-			what);
+		return false;
+	*online |= bit;
 	return true;
 }
 
-void kvfree_domain_leave_wait(struct kvfree_domain *domain, bool was_online)
+bool kvfree_enter_wait_try(unsigned int *online)
 {
-	if (was_online)
-		kvfree_domain_flavor(domain)->thread_online();
+	struct kvfree_domain *domain;
+
+	*online = 0;
+	/* First: its domain, if there is one, finds the thread offline then. */
+	if (&urcu_qsbr_flavor)
+		go_offline(&urcu_qsbr_flavor, QSBR_BIT, online);
+	kvfree_for_each_domain(domain) {
+		if (go_offline(kvfree_domain_flavor(domain),
+				1U << kvfree_domain_index(domain), online))
+			continue;
+		kvfree_leave_wait(*online);
+		*online = 0;
+		return false;
+	}
+	return true;
 }
 
 unsigned int kvfree_enter_wait(const char *what)
 {
-	struct kvfree_domain *domain;
-	unsigned int online = 0;
+	unsigned int online;
 
-	kvfree_for_each_domain(domain)
-		if (kvfree_domain_enter_wait(domain, what))
-			online |= 1U << kvfree_domain_index(domain);
+	if (!kvfree_enter_wait_try(&online))
+		kvfree_die("%s called inside an RCU read-side critical section: it would wait for itself",
+			what);
 	return online;
 }
 
@@ -133,6 +175,77 @@ void kvfree_leave_wait(unsigned int online)
 	struct kvfree_domain *domain;
 
 	kvfree_for_each_domain(domain)
-		kvfree_domain_leave_wait(domain,
-				online & (1U << kvfree_domain_index(domain)));
+		if (online & (1U << kvfree_domain_index(domain)))
+			kvfree_domain_flavor(domain)->thread_online();
+	if (online & QSBR_BIT)
+		urcu_qsbr_flavor.thread_online();
+}
+
+/* ------------------------------------------------------------------ */
+/* Fork                                                               */
+
+/* Rank by rank, over all domains: see lockrank.h. */
+void kvfree_domains_prefork(void)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_for_each_slot(domain)
+		kvfree_gp_prefork(&domain->gp);
+	kvfree_for_each_slot(domain)
+		kvfree_mutex_lock(&domain->hands.lock, KVFREE_RANK_HANDS);
+	kvfree_for_each_slot(domain)
+		kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
+	kvfree_workqueue_prefork(&kvfree_pool);
+	kvfree_for_each_slot(domain)
+		kvfree_workqueue_prefork(&domain->gp_thread);
+}
+
+void kvfree_domains_postfork(void)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_workqueue_postfork(&kvfree_pool);
+	kvfree_for_each_slot(domain) {
+		kvfree_workqueue_postfork(&domain->gp_thread);
+		kvfree_mutex_unlock(&domain->lock);
+		kvfree_mutex_unlock(&domain->hands.lock);
+		kvfree_gp_postfork(&domain->gp);
+	}
+}
+
+static void forget_records(struct kvfree_domain *domain)
+{
+	domain->records = NULL;
+	memset(domain->blank, 0, sizeof(domain->blank));
+	domain->left = NULL;
+	domain->reap_at = NULL;
+	domain->emergency = NULL;
+	memset(&domain->chain, 0, sizeof(domain->chain));
+	domain->uncovered = 0;
+	domain->pending_bytes = 0;
+	memset(&domain->count, 0, sizeof(domain->count));
+}
+
+void kvfree_domains_fork_reset(bool forget)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_for_each_slot(domain) {
+		kvfree_gp_fork_reset(&domain->gp);
+		pthread_mutex_init(&domain->hands.lock, NULL);
+		pthread_cond_init(&domain->hands.cond, NULL);
+		domain->hands.open = NULL;
+		domain->hands.held = false;
+		pthread_mutex_init(&domain->lock, NULL);
+		kvfree_workqueue_fork_reset(&domain->gp_thread);
+		kvfree_work_fork_reset(&domain->gp_work);
+		kvfree_work_fork_reset(&domain->gp_start);
+		kvfree_work_fork_reset(&domain->tick_work);
+		kvfree_work_fork_reset(&domain->reap_work);
+		domain->kick_gate.word = 0;
+		domain->others_taken = false;
+		domain->blank_gate.word = 0;
+		if (forget)
+			forget_records(domain);
+	}
 }

@@ -11,87 +11,90 @@
  * on its flavor pointer and stays claimed, so that the first use of a flavor
  * is raw-safe too.
  *
- * Locking discipline: domain.lock is a mutex for clean contexts and guards the
- * batches (see reclaim.h). Nothing but workqueue.lock nests inside it; a grace period is
- * never waited for under it. domain.reap_lock guards the taking back of ripe
- * lists; record locks nest inside it. Order: reap_lock, lock, workqueue.lock,
- * record lock.
+ * Locking discipline: domain.lock guards the list of records that nobody owns, the
+ * pushing of records, and the emergency chain. It is held for a few instructions.
  */
 
-#include <pthread.h>
-
-#include "bulk.h"
+#include "conf.h"
 #include "emergency.h"
+#include "gate.h"
+#include "gp.h"
+#include "page.h"
 #include "workqueue.h"
 
 /* Blank records that wait for raw first calls. */
 #define KVFREE_BLANKS	4
 
-/*
- * A batch: what one grace period frees. Owned by the thread that runs it from
- * begin_locked() to its end, but for pages, which helpers pop under
- * domain.lock once the grace period is over.
- */
-struct kvfree_batch {
-	bool busy;			/* under domain.lock */
-	uint64_t seq;			/* under domain.lock: older is less */
-	unsigned int how;		/* enum kvfree_drain_how */
-	struct kvfree_bulk_list pages;
-	struct kvfree_emergency *emergency;
-	uint64_t collected;		/* domain.clock after the collection */
-	uint64_t grace_period;		/* domain.clock when it began; 0: none */
-	bool unfinished;		/* a later drain has work to do */
-	bool missed;			/* a record's lock was held */
-	struct kvfree_domain *domain;
-	struct kvfree_work help;	/* helpers of the free phase */
+/* What the emergency list held when it was closed: it waits for one cookie. */
+struct kvfree_chain {
+	struct kvfree_emergency *head;	/* under domain.lock */
+	unsigned long cookie;		/* under domain.lock */
+	bool taken;	/* under domain.lock: somebody frees a part of it */
+};
+
+/* Who has ripe objects of the domain in hand; see reap.h. */
+struct kvfree_hands {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;		/* under lock: one closed, or held changed */
+	struct kvfree_hand *open;	/* under lock */
+	unsigned long last;		/* under lock: number of the youngest */
+	bool held;			/* under lock: none may open (fork.c) */
 };
 
 struct kvfree_domain {
+	/* Read by every clean call, written once a tick. */
 	const struct rcu_flavor_struct *flavor;	/* atomic; set once */
-	struct kvfree_thread *threads;	/* atomic; pushed under records_lock */
-	struct kvfree_thread *blank[KVFREE_BLANKS];	/* atomic */
-	unsigned int blank_gate;	/* atomic: a gate (timer.h) */
-	int blanks_wanted;	/* atomic: 1 from request to refill */
+	unsigned int tick;		/* atomic, written by the tick's service */
+	unsigned long ripe_at_tick;	/* atomic: what was over at the last tick */
+	unsigned long ripe_for_tick;	/* atomic: at the one before */
+	struct kvfree_record *records;	/* atomic; pushed under lock */
+	struct kvfree_record *blank[KVFREE_BLANKS];	/* atomic */
+	struct kvfree_gate blank_gate;
 
 	/* Written by raw calls that leave the fast path. */
 	struct kvfree_emergency *emergency KVFREE_CACHE_ALIGNED; /* atomic */
-	/* Atomic: a gate (timer.h), until collection. */
-	unsigned int kick_gate KVFREE_CACHE_ALIGNED;
-	int kicked;		/* atomic: a kick asks for this domain */
+	struct kvfree_gate kick_gate KVFREE_CACHE_ALIGNED; /* open at a start of a
+							    * grace period */
+	/* Written once per page. */
+	size_t uncovered KVFREE_CACHE_ALIGNED;	/* atomic: bytes closed since the
+				 * last grace period began, an estimate */
+	size_t pending_bytes;	/* atomic: bytes closed and not freed */
+	bool others_taken;	/* atomic: a worker frees objects of other channels */
+	bool reap_due;		/* atomic: pages were closed that only a worker
+				 * will free */
+
+	struct kvfree_gp gp;
+	struct kvfree_hands hands;
 
 	pthread_mutex_t lock KVFREE_CACHE_ALIGNED;
-	pthread_cond_t cond;	/* under lock: a batch changed its state */
-	struct kvfree_batch batch[2];
-	bool collecting;	/* under lock: a batch collects or waits */
-	unsigned int requested;	/* under lock: drains asked for, as how */
-	unsigned int waiters;	/* under lock: threads that wait for a slot */
-	uint64_t seq;		/* under lock: of the youngest batch */
-	uint64_t clock;		/* atomic: see kvfree_batch.collected */
-	uint64_t gp_since;	/* atomic: msec when a batch began to wait, or 0 */
-	uint64_t stall_since;	/* timer thread: the gp_since it warns about */
-	uint64_t stall_msec;	/* timer thread: age at which it warns next */
-	struct kvfree_work drain;
-	struct kvfree_work reap;
+	struct kvfree_record *left;	/* under lock: records nobody owns */
+	struct kvfree_chain chain;
+	struct kvfree_record *reap_at;	/* atomic: where the next piece begins */
 
-	pthread_mutex_t reap_lock;
+	struct kvfree_workqueue gp_thread;	/* runs gp_work alone */
+	struct kvfree_work gp_work;
+	struct kvfree_work gp_start;	/* start gp_thread */
+	struct kvfree_work tick_work;
+	struct kvfree_work reap_work;
 
-	struct {		/* all atomic, relaxed: they order nothing */
+	struct {		/* all atomic, relaxed unless said otherwise */
 		uint64_t emergency;
-		uint64_t freed;
-		uint64_t inline_freed;
+		uint64_t freed;		/* added with release, after the free */
+		uint64_t inline_freed;	/* the same */
 		uint64_t owner_freed;	/* of records that are gone */
 		uint64_t retired_queued; /* of records that are gone */
-		uint64_t leaked;	/* batches that failed their check */
+		uint64_t leaked;	/* objects that failed their check */
 		uint64_t doubles;	/* queued twice; the second is leaked */
-		uint64_t pages;
-		uint64_t pages_allocated;
 		uint64_t refills;
 		uint64_t refill_failures;
-		uint64_t drains;
 		uint64_t kicks;
-		uint64_t grace_periods;
+		uint64_t helped;
+		uint64_t recycled;
+		struct kvfree_page_count page;
 	} count KVFREE_CACHE_ALIGNED;
 };
+
+extern struct kvfree_domain kvfree_domains[KVFREE_MAX_DOMAINS];
 
 /*
  * The domain of @flavor; claims an entry on first use. Raw-safe. Aborts when
@@ -108,47 +111,92 @@ static inline const struct rcu_flavor_struct *kvfree_domain_flavor(
 	return __atomic_load_n(&domain->flavor, __ATOMIC_RELAXED);
 }
 
-unsigned int kvfree_domain_index(const struct kvfree_domain *domain);
+static inline unsigned int kvfree_domain_index(
+		const struct kvfree_domain *domain)
+{
+	return (unsigned int) (domain - kvfree_domains);
+}
+
+/* A page of @bytes was closed, and waits for a cookie that was read before. */
+static inline void kvfree_domain_closed(struct kvfree_domain *domain,
+		size_t bytes)
+{
+	/* Release: whoever exchanges uncovered (kvfree_domain_run()) and
+	 * begins a grace period after that comes after the cookie. */
+	__atomic_fetch_add(&domain->uncovered, bytes, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&domain->pending_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+/* What of @bytes was pending is freed. */
+static inline void kvfree_domain_unpend(struct kvfree_domain *domain,
+		size_t bytes)
+{
+	__atomic_fetch_sub(&domain->pending_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+/* Whether as much waits for a grace period to begin as @times the budget. */
+static inline bool kvfree_domain_over_budget(struct kvfree_domain *domain,
+		size_t times)
+{
+	/* Relaxed: a hint, looked at again with the next page. */
+	return __atomic_load_n(&domain->uncovered, __ATOMIC_RELAXED) / times >=
+		kvfree_setting(batch_bytes);
+}
 
 /*
- * Objects ever queued in this domain, ever freed, freed by their owners. With
- * @wait the first waits for each record's lock, without it leaves out the
- * records whose lock is held.
+ * Close the emergency list: what it holds waits for *@cookie from now on. False while
+ * an earlier chain is there, which waits for *@cookie; the list stays. Clean context.
  */
-uint64_t kvfree_domain_queued(struct kvfree_domain *domain, bool wait);
-uint64_t kvfree_domain_freed(struct kvfree_domain *domain);
-uint64_t kvfree_domain_leaked(struct kvfree_domain *domain);
-uint64_t kvfree_domain_owner_freed(struct kvfree_domain *domain);
-
-/* Wait for a grace period of the domain's flavor. Clean context. */
-void kvfree_domain_synchronize(struct kvfree_domain *domain);
+bool kvfree_domain_close_emergency(struct kvfree_domain *domain,
+		unsigned long *cookie);
+/* Whether the list or the chain holds anything. Clean context. */
+bool kvfree_domain_has_emergency(struct kvfree_domain *domain);
 
 /*
- * Around waits of a thread that may be a reader: an online QSBR thread goes
- * offline (returns true: pass it to _leave), a thread inside a read-side
- * section is a program error that would deadlock: @what is named, abort.
+ * Run one grace period for all that is closed, unless somebody runs one or none may
+ * begin: then false. The caller is offline and outside sections:
+ * kvfree_enter_wait().
  */
-bool kvfree_domain_enter_wait(struct kvfree_domain *domain, const char *what);
-void kvfree_domain_leave_wait(struct kvfree_domain *domain, bool was_online);
+bool kvfree_domain_run(struct kvfree_domain *domain);
+/* Run grace periods, or wait for those of others, until @cookie is over. */
+void kvfree_domain_wait(struct kvfree_domain *domain, unsigned long cookie);
+/* The same for a call that may be made between the hooks of a fork: false if
+ * none may begin. Whoever holds them may wait for this thread. */
+bool kvfree_domain_try_wait(struct kvfree_domain *domain, unsigned long cookie);
 
 /*
- * The same for all domains in use, around waits for more than one of them: while
- * this thread waits for one, a free function may wait for another and so for this
- * thread. Returns what kvfree_leave_wait() is to be told.
+ * Around waits of a thread that may be a reader. All flavors in use, and QSBR in any
+ * case: while this thread waits for one, somebody whom it waits for may wait for
+ * another, and so for this thread. An online QSBR thread goes
+ * offline; a thread inside a read-side section is a program error that would
+ * deadlock: @what is named, abort. _try returns false instead, and nothing was
+ * done. Pass *@online, or what was returned, to kvfree_leave_wait().
  */
 unsigned int kvfree_enter_wait(const char *what);
+bool kvfree_enter_wait_try(unsigned int *online);
 void kvfree_leave_wait(unsigned int online);
 
-/* Acquire: pairs with the release in record_publish(). */
-#define kvfree_for_each_thread(thread, domain)				\
-	for ((thread) = __atomic_load_n(&(domain)->threads, __ATOMIC_ACQUIRE); \
-	     (thread); (thread) = (thread)->next)
+/* Acquire: pairs with the release of the push. */
+#define kvfree_for_each_record(record, domain)				\
+	for ((record) = __atomic_load_n(&(domain)->records, __ATOMIC_ACQUIRE); \
+	     (record); (record) = (record)->next)
 
 /* The entries of the table that are in use. */
 #define kvfree_for_each_domain(domain)					\
-	for ((domain) = kvfree_runtime.domains;				\
-	     (domain) < kvfree_runtime.domains + KVFREE_MAX_DOMAINS &&	\
+	for ((domain) = kvfree_domains;					\
+	     (domain) < kvfree_domains + KVFREE_MAX_DOMAINS &&		\
 	     __atomic_load_n(&(domain)->flavor, __ATOMIC_ACQUIRE);	\
 	     (domain)++)
+
+/* All entries, used or not: a raw call may claim one meanwhile. */
+#define kvfree_for_each_slot(domain)					\
+	for ((domain) = kvfree_domains;					\
+	     (domain) < kvfree_domains + KVFREE_MAX_DOMAINS; (domain)++)
+
+void kvfree_domains_prefork(void);
+void kvfree_domains_postfork(void);
+/* In the child: unlocked, nothing queued as work. With @forget the records and all
+ * that they hold are the parent's. */
+void kvfree_domains_fork_reset(bool forget);
 
 #endif /* KVFREE_DOMAIN_H */

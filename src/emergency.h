@@ -20,7 +20,7 @@
 
 #include <urcu/call-rcu.h>
 
-#include "common.h"
+#include "util.h"
 
 /* How the list uses a struct rcu_head. */
 struct __attribute__((may_alias)) kvfree_emergency {

@@ -15,13 +15,14 @@
 enum kvfree_hook_place {
 	KVFREE_HOOK_RAW_LOCKED,		/* raw call, record's lock held */
 	KVFREE_HOOK_CLEAN_LOCKED,	/* clean call, record's lock held */
-	KVFREE_HOOK_DRAIN_LOCKED,	/* drain, record's lock held */
+	KVFREE_HOOK_TICK_LOCKED,	/* tick's service, record's lock held */
 	KVFREE_HOOK_CLAIM,		/* no record yet, about to claim one */
 	KVFREE_HOOK_CLAIMING,		/* between taking a record and owning it */
-	KVFREE_HOOK_COLLECTED,		/* batch collected, grace period ahead */
-	KVFREE_HOOK_GRACE_PERIOD_OVER,	/* grace period over, nothing freed */
+	KVFREE_HOOK_GRACE_PERIOD_BEGIN,	/* runner, before the number moves */
+	KVFREE_HOOK_GRACE_PERIOD_OVER,	/* runner, before it says so */
 	KVFREE_HOOK_REFILL,		/* refill work begins */
 	KVFREE_HOOK_VICTIM,		/* owner took a ripe object, not freed */
+	KVFREE_HOOK_PIECE,		/* worker took ripe pages, not freed */
 	KVFREE_HOOK_EMERGENCY_LINKED,	/* emergency push, before publication */
 	KVFREE_HOOK_TIMER,		/* timer thread woke */
 };

@@ -1,251 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
-
 /*
- * kvmalloc.c - urcu_kvmalloc() and its kin; the range of large memory
+ * kvmalloc.c - urcu_kvmalloc() and its kin
  *
- * See kvmalloc.h for the range and its locking discipline.
+ * Recycling. A request takes one of the thread's own ripe objects and, if it fits,
+ * returns it: no free(), no malloc(), and the memory is hot. If it does not fit,
+ * it is freed before malloc() is asked. A few objects are taken for one lock
+ * and kept in the record's stash, which is memory of the allocator: they count as freed.
+ * (The idea is Linux's sheaves for kmem caches.)
  */
 
 #include <malloc.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "runtime.h"
-#include "thread.h"
+#include "area.h"
+#include "reap.h"
 
-#define USED	((uint32_t) 1 << 31)
-/* urcu_kvmalloc() calls per reclaim, and ripe objects that one frees. */
-#define RECLAIM_EVERY	4
-#define UNITS	((uint32_t) (KVFREE_AREA_BYTES / KVFREE_AREA_UNIT))
-
-/* ------------------------------------------------------------------ */
-/* Runs                                                               */
-
-static unsigned int bin_of(uint32_t units)
-{
-	return 31 - (unsigned int) __builtin_clz(units);
-}
-
-static void run_mark(struct kvfree_area *area, uint32_t first, uint32_t units,
-		uint32_t used)
-{
-	area->units[first].run = units | used;
-	area->units[first + units - 1].run = units | used;
-}
-
-static void run_list(struct kvfree_area *area, uint32_t first, uint32_t units)
-{
-	uint32_t *bin = &area->bins[bin_of(units)];
-
-	run_mark(area, first, units, 0);
-	area->units[first].prev = 0;
-	area->units[first].next = *bin;
-	if (*bin)
-		area->units[*bin - 1].prev = first + 1;
-	*bin = first + 1;
-}
-
-static void run_unlist(struct kvfree_area *area, uint32_t first)
-{
-	struct kvfree_area_unit *unit = &area->units[first];
-
-	if (unit->prev)
-		area->units[unit->prev - 1].next = unit->next;
-	else
-		area->bins[bin_of(unit->run)] = unit->next;
-	if (unit->next)
-		area->units[unit->next - 1].prev = unit->prev;
-}
-
-/* Index + 1 of a free run of at least @units, or 0. First fit in the bin that
- * may hold one; in the bins above, any will do. */
-static uint32_t run_find(struct kvfree_area *area, uint32_t units)
-{
-	unsigned int bin = bin_of(units);
-	uint32_t i;
-
-	for (i = area->bins[bin]; i; i = area->units[i - 1].next)
-		if (area->units[i - 1].run >= units)
-			return i;
-	while (++bin < KVFREE_AREA_BINS)
-		if (area->bins[bin])
-			return area->bins[bin];
-	return 0;
-}
-
-/* Take a run of @units; index + 1, or 0. Caller holds the lock. */
-static uint32_t run_take(struct kvfree_area *area, uint32_t units)
-{
-	uint32_t found = run_find(area, units), rest;
-
-	if (!found)
-		return 0;
-	rest = area->units[found - 1].run - units;
-	run_unlist(area, found - 1);
-	if (rest)
-		run_list(area, found - 1 + units, rest);
-	run_mark(area, found - 1, units, USED);
-	return found;
-}
-
-/* Give a run back, joined with its free neighbours. Caller holds the lock. */
-static void run_give(struct kvfree_area *area, uint32_t first)
-{
-	uint32_t units = area->units[first].run & ~USED;
-	uint32_t after = first + units;
-
-	if (after < UNITS && !(area->units[after].run & USED)) {
-		units += area->units[after].run;
-		run_unlist(area, after);
-	}
-	if (first && !(area->units[first - 1].run & USED)) {
-		uint32_t before = area->units[first - 1].run;
-
-		first -= before;
-		units += before;
-		run_unlist(area, first);
-	}
-	run_list(area, first, units);
-}
-
-/* ------------------------------------------------------------------ */
-/* The range                                                          */
-
-/* Reserve range and table. Caller holds the lock. */
-static bool area_reserve(struct kvfree_area *area)
-{
-	void *base, *units;
-
-	if (area->failed || !KVFREE_AREA_EXISTS)
-		return false;
-	if (area->units)
-		return true;
-	area->failed = true;
-	base = mmap(NULL, KVFREE_AREA_BYTES, PROT_NONE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (base == MAP_FAILED)
-		return false;
-	units = mmap(NULL, UNITS * sizeof(*area->units),
-		PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (units == MAP_FAILED) {
-		munmap(base, KVFREE_AREA_BYTES);
-		return false;
-	}
-	area->failed = false;
-	area->units = units;
-	area->page_bytes = (size_t) sysconf(_SC_PAGESIZE);
-	run_list(area, 0, UNITS);
-	/* Relaxed: see kvfree_area_has(). */
-	__atomic_store_n(&area->base, (uintptr_t) base, __ATOMIC_RELAXED);
-	return true;
-}
-
-static uint32_t unit_of(struct kvfree_area *area, const void *ptr)
-{
-	return (uint32_t) (((uintptr_t) ptr - area->base) / KVFREE_AREA_UNIT);
-}
-
-static size_t run_bytes(struct kvfree_area *area, uint32_t first)
-{
-	return (size_t) area->units[first].pages * area->page_bytes;
-}
-
-/* Make a run inaccessible and empty. False: its memory is still there. */
-static bool run_drop(void *ptr, size_t bytes)
-{
-	if (mmap(ptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
-			MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED)
-		return true;
-	/* Too many mappings, say. Emptied is enough to use it again. */
-	return madvise(ptr, bytes, MADV_DONTNEED) == 0;
-}
-
-void *kvfree_area_alloc(struct kvfree_area *area, size_t size)
-{
-	uint32_t found = 0;
-	size_t bytes = 0;
-	void *ptr;
-
-	if (size > KVFREE_AREA_BYTES)
-		return NULL;
-	pthread_mutex_lock(&area->lock);
-	if (area_reserve(area)) {
-		bytes = (size + area->page_bytes - 1) & ~(area->page_bytes - 1);
-		found = run_take(area, (uint32_t) ((bytes +
-			KVFREE_AREA_UNIT - 1) / KVFREE_AREA_UNIT));
-	}
-	if (found)
-		area->units[found - 1].pages =
-			(uint32_t) (bytes / area->page_bytes);
-	pthread_mutex_unlock(&area->lock);
-	if (!found)
-		return NULL;
-	ptr = (void *) (area->base + (found - 1) * KVFREE_AREA_UNIT);
-	if (mprotect(ptr, bytes, PROT_READ | PROT_WRITE)) {
-		pthread_mutex_lock(&area->lock);
-		run_give(area, found - 1);
-		pthread_mutex_unlock(&area->lock);
-		return NULL;
-	}
-	__atomic_fetch_add(&area->bytes, bytes, __ATOMIC_RELAXED);
-	return ptr;
-}
-
-size_t kvfree_area_usable(struct kvfree_area *area, void *ptr)
-{
-	size_t bytes;
-
-	pthread_mutex_lock(&area->lock);
-	bytes = run_bytes(area, unit_of(area, ptr));
-	pthread_mutex_unlock(&area->lock);
-	return bytes;
-}
-
-void kvfree_area_free(struct kvfree_area *area, void *ptr)
-{
-	size_t bytes = kvfree_area_usable(area, ptr);
-
-	__atomic_fetch_sub(&area->bytes, bytes, __ATOMIC_RELAXED);
-	if (!run_drop(ptr, bytes))
-		return;		/* never handed out again: it must be zero */
-	pthread_mutex_lock(&area->lock);
-	if (!area->failed)
-		run_give(area, unit_of(area, ptr));
-	pthread_mutex_unlock(&area->lock);
-}
-
-void kvfree_area_reset(struct kvfree_area *area, bool at_rest)
-{
-	/* A thread that is not in this process was changing the table:
-	 * allocate from malloc from here on. What is allocated in the range is
-	 * still known as such, and its memory goes back when it is freed. */
-	if (!at_rest && pthread_mutex_trylock(&area->lock) != 0)
-		area->failed = true;
-	pthread_mutex_init(&area->lock, NULL);
-}
-
-void kvfree_area_release(struct kvfree_area *area)
-{
-	pthread_mutex_lock(&area->lock);
-	if (area->units && !area->failed && area->units[0].run == UNITS) {
-		uintptr_t base = area->base;
-
-		__atomic_store_n(&area->base, KVFREE_AREA_NONE,
-				__ATOMIC_RELAXED);
-		munmap((void *) base, KVFREE_AREA_BYTES);
-		munmap(area->units, UNITS * sizeof(*area->units));
-		area->units = NULL;
-		memset(area->bins, 0, sizeof(area->bins));
-	}
-	pthread_mutex_unlock(&area->lock);
-}
-
-/* ------------------------------------------------------------------ */
-/* The calls                                                          */
+/* The most bytes that a stash keeps, or a single object. */
+#define STASH_BYTES	8192
 
 static size_t large_threshold(void)
 {
@@ -254,38 +27,108 @@ static size_t large_threshold(void)
 	return bytes ? bytes : 131072;	/* 0: before the first start */
 }
 
-/*
- * Free as many ripe objects as are allocated before malloc is asked, so that the
- * allocator hands out memory that is hot in this processor's cache. A few at a
- * time, for one lock; fewer than the thread caches of allocators hold (glibc: 7).
- */
-static void reclaim_few(void)
-{
-	struct kvfree_thread *thread = kvfree_tls.recent;
-	size_t share;
+/* ------------------------------------------------------------------ */
+/* Recycling                                                          */
 
-	if (!thread || ++thread->allocations % RECLAIM_EVERY)
-		return;
-	kvfree_thread_clean_call(thread);
-	/* Relaxed: the owner peeks; what it takes, it takes under the lock. */
-	if (!__atomic_load_n(&thread->ripe, __ATOMIC_RELAXED))
-		return;
-	share = kvfree_ripe_share(__atomic_load_n(&thread->nr_ripe_pages,
-			__ATOMIC_RELAXED));
-	kvfree_thread_reclaim(thread, RECLAIM_EVERY +
-			RECLAIM_EVERY / 2 * (share - 1));
+/* Sanitizers want to see free(). NULL where there is none. */
+#pragma weak __asan_init
+#pragma weak __tsan_init
+#pragma weak __msan_init
+void __asan_init(void);
+void __tsan_init(void);
+void __msan_init(void);
+
+static bool may_recycle(void)
+{
+	return kvfree_setting(recycle) && !kvfree_setting(debug) &&
+		!__asan_init && !__tsan_init && !__msan_init;
 }
+
+/* Objects that the stash is to hold. */
+static size_t stash_want(struct kvfree_record *record)
+{
+	/* Relaxed: an estimate. */
+	size_t bytes = __atomic_load_n(
+			&record->object_bytes[KVFREE_CHANNEL_MALLOC],
+			__ATOMIC_RELAXED);
+	size_t nr = bytes ? STASH_BYTES / bytes : KVFREE_STASH;
+
+	return nr > KVFREE_STASH ? KVFREE_STASH : nr ? nr : 1;
+}
+
+/* Take what is ripe into the empty stash, with the lock held for once. */
+static void stash_take(struct kvfree_record *record)
+{
+	struct kvfree_page *spent = NULL;
+	size_t nr;
+
+	if (!kvfree_record_trylock(record))
+		return;
+	nr = kvfree_record_take(record, stash_want(record), record->stash,
+			&spent);
+	kvfree_record_unlock(record);
+	if (spent)
+		kvfree_reap_note_bytes(record, record->stash[0]);
+	record->nr_stash = (unsigned int) nr;
+	if (spent)
+		kvfree_cache_recycle_owner(spent);
+	kvfree_record_freed(record, nr);
+}
+
+/* The stash is empty. What a raw call has asked for is at hand here too: it need not
+ * wait until a worker gets a processor. */
+static __attribute__((noinline)) void stash_fill(struct kvfree_record *record)
+{
+	kvfree_record_mark_clean(record);
+	kvfree_cache_serve(record);
+	if (kvfree_record_peek(record, KVFREE_CLOSED_OWNER,
+			kvfree_gp_completed(&record->domain->gp)))
+		stash_take(record);
+}
+
+static bool fits(size_t size, size_t usable)
+{
+	return size <= usable && usable <= size + size / 8 + 32;
+}
+
+/* A ripe object of at least @size bytes, or NULL. */
+static inline void *recycle(size_t size)
+{
+	struct kvfree_record *record = kvfree_tls.recent;
+	void *ptr;
+
+	if (!record)
+		return NULL;
+	if (caa_unlikely(!record->nr_stash))
+		stash_fill(record);
+	if (!record->nr_stash)
+		return NULL;
+	ptr = record->stash[--record->nr_stash];
+	if (caa_likely(may_recycle() &&
+			fits(size, kvfree_free_malloc_bytes(ptr)))) {
+		/* Relaxed: a counter that others only read. */
+		__atomic_store_n(&record->nr_recycled,
+				record->nr_recycled + 1, __ATOMIC_RELAXED);
+		return ptr;
+	}
+	free(ptr);
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ */
+/* The calls                                                          */
 
 void *urcu_kvmalloc(size_t size)
 {
-	if (caa_unlikely(size >= large_threshold())) {
-		void *ptr = kvfree_area_alloc(&kvfree_runtime.area, size);
+	void *ptr;
 
+	if (caa_unlikely(size >= large_threshold())) {
+		ptr = kvfree_area_alloc(size);
 		if (ptr)
 			return ptr;
 	}
-	reclaim_few();
-	return malloc(size);
+	ptr = recycle(size);
+	return ptr ? ptr : malloc(size);
 }
 
 void *urcu_kvzalloc(size_t size)
@@ -296,25 +139,24 @@ void *urcu_kvzalloc(size_t size)
 void *urcu_kvcalloc(size_t nmemb, size_t size)
 {
 	size_t bytes;
+	void *ptr;
 
 	if (__builtin_mul_overflow(nmemb, size, &bytes)) {
 		errno = ENOMEM;
 		return NULL;
 	}
 	if (caa_unlikely(bytes >= large_threshold())) {
-		void *ptr = kvfree_area_alloc(&kvfree_runtime.area, bytes);
-
+		ptr = kvfree_area_alloc(bytes);
 		if (ptr)
 			return ptr;
 	}
-	reclaim_few();
-	return calloc(1, bytes);
+	ptr = recycle(bytes);
+	return ptr ? memset(ptr, 0, bytes) : calloc(1, bytes);
 }
 
 void *urcu_kvrealloc(void *ptr, size_t size)
 {
-	struct kvfree_area *area = &kvfree_runtime.area;
-	bool large = kvfree_area_has(area, ptr);
+	bool large = kvfree_area_has(ptr);
 	size_t usable;
 	void *fresh;
 
@@ -324,7 +166,7 @@ void *urcu_kvrealloc(void *ptr, size_t size)
 		size = 1;	/* as malloc(0): a pointer of its own */
 	if (!large && size < large_threshold())
 		return realloc(ptr, size);
-	usable = large ? kvfree_area_usable(area, ptr) :
+	usable = large ? kvfree_area_usable(ptr) :
 		malloc_usable_size(ptr);
 	if (size <= usable && size > usable / 2)
 		return ptr;
@@ -338,8 +180,8 @@ void *urcu_kvrealloc(void *ptr, size_t size)
 
 void urcu_kvfree(void *ptr)
 {
-	if (caa_unlikely(kvfree_area_has(&kvfree_runtime.area, ptr)))
-		kvfree_area_free(&kvfree_runtime.area, ptr);
+	if (caa_unlikely(kvfree_area_has(ptr)))
+		kvfree_area_free(ptr);
 	else
 		free(ptr);
 }

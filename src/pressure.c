@@ -14,9 +14,6 @@
 #include <unistd.h>
 
 #include "pressure.h"
-#include "reclaim.h"
-#include "refill.h"
-#include "runtime.h"
 
 /* Some task waited for memory for 200 ms in 2 s. Windows that are multiples
  * of 2 s are open to unprivileged processes. */
@@ -82,14 +79,4 @@ int kvfree_pressure_open(void)
 		fd = open_trigger("/proc/pressure/memory");
 	errno = saved;
 	return fd;
-}
-
-void kvfree_pressure_relieve(void)
-{
-	struct kvfree_domain *domain;
-
-	kvfree_refill_hold();
-	kvfree_for_each_domain(domain)
-		kvfree_drain_request(domain, KVFREE_DRAIN_ALL |
-				KVFREE_DRAIN_SHRINK | KVFREE_DRAIN_KEEP);
 }

@@ -8,7 +8,7 @@
  * pressure.h - the kernel says that memory is short (PSI)
  */
 
-#include "common.h"
+#include "util.h"
 
 /*
  * A descriptor that signals EPOLLPRI when tasks wait for memory: of the
@@ -16,10 +16,6 @@
  * no pressure information or does not let us ask. Clean context.
  */
 int kvfree_pressure_open(void);
-
-/* Begin to give memory back: drain everything, drop the page caches, hold
- * refills for the back-off time. Waits for nothing. Timer thread. */
-void kvfree_pressure_relieve(void);
 
 #ifdef KVFREE_CHECK
 /* A descriptor to use instead, or -1. The library closes it. */

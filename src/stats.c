@@ -1,36 +1,75 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
-
 /*
  * stats.c - urcu_kvfree_get_stats()
- *
- * Objects in pages are counted when their page leaves the thread's hands, so that
- * the fast path counts nothing; reading the counters adds what the current
- * pages hold.
  */
 
 #include <string.h>
 
-#include "runtime.h"
-#include "thread.h"
+#include "area.h"
+#include "cache.h"
+#include "count.h"
 
 static uint64_t get(const uint64_t *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-static void add_threads(struct kvfree_domain *domain,
+/* Ticks since the first object of the page came. While anything is pending, ticks
+ * follow each other; raw calls read no clock. */
+static unsigned int page_age(const struct kvfree_record *record,
+		const struct kvfree_page *page)
+{
+	return page ? __atomic_load_n(&record->domain->tick,
+			__ATOMIC_RELAXED) - page->opened_at : 0;
+}
+
+/* Of the oldest page, in ticks. Caller holds the lock. */
+static unsigned int record_age(const struct kvfree_record *record)
+{
+	unsigned int i, age, oldest = 0;
+
+	for (i = 0; i < KVFREE_CHANNELS + KVFREE_CLOSED_LISTS; i++) {
+		age = page_age(record, i < KVFREE_CHANNELS ? record->open[i] :
+				record->closed[i - KVFREE_CHANNELS].head);
+		if (oldest < age)
+			oldest = age;
+	}
+	return oldest;
+}
+
+static uint64_t open_bytes(const struct kvfree_record *record)
+{
+	uint64_t bytes = 0;
+	unsigned int i;
+
+	for (i = 0; i < KVFREE_CHANNELS; i++)
+		if (record->open[i])
+			bytes += record->open[i]->nr *
+				kvfree_record_object_bytes(record, i);
+	return bytes;
+}
+
+static void add_records(struct kvfree_domain *domain,
 		struct urcu_kvfree_stats *sum)
 {
-	struct kvfree_thread *thread;
+	struct kvfree_record *record;
+	uint64_t msec;
 
-	kvfree_for_each_thread(thread, domain) {
-		kvfree_thread_lock(thread);
-		sum->cached_pages += thread->nr_cached;
-		kvfree_thread_unlock(thread);
-		if (__atomic_load_n(&thread->state, __ATOMIC_RELAXED) ==
-		    KVFREE_THREAD_OWNED)
+	kvfree_for_each_record(record, domain) {
+		kvfree_record_lock(record);
+		sum->cached_pages += record->nr_cached;
+		sum->pending_bytes += open_bytes(record);
+		msec = (uint64_t) record_age(record) *
+			kvfree_setting(drain_msec);
+		if (sum->oldest_msec < msec)
+			sum->oldest_msec = msec;
+		kvfree_record_unlock(record);
+		sum->recycled += __atomic_load_n(&record->nr_recycled,
+				__ATOMIC_RELAXED);
+		if (__atomic_load_n(&record->state, __ATOMIC_RELAXED) ==
+		    KVFREE_RECORD_OWNED)
 			sum->threads++;
 	}
 }
@@ -38,22 +77,33 @@ static void add_threads(struct kvfree_domain *domain,
 static void add_domain(struct kvfree_domain *domain,
 		struct urcu_kvfree_stats *sum)
 {
-	/* freed first: what is freed after it was read does not make freed
-	 * exceed queued. */
-	sum->freed += kvfree_domain_freed(domain);
-	sum->owner_freed += kvfree_domain_owner_freed(domain);
+	uint64_t freed = kvfree_count_freed(domain);
+	uint64_t leaked = kvfree_count_leaked(domain);
+	uint64_t longest = get(&domain->gp.longest_msec);
+	uint64_t queued;
+
+	sum->owner_freed += kvfree_count_owner_freed(domain);
 	sum->inline_freed += get(&domain->count.inline_freed);
-	sum->leaked += kvfree_domain_leaked(domain);
 	sum->emergency += get(&domain->count.emergency);
-	sum->pages += get(&domain->count.pages);
-	sum->pages_allocated += get(&domain->count.pages_allocated);
+	sum->pages += get(&domain->count.page.pages);
+	sum->pages_allocated += get(&domain->count.page.allocated);
 	sum->refills += get(&domain->count.refills);
 	sum->refill_failures += get(&domain->count.refill_failures);
-	sum->drains += get(&domain->count.drains);
 	sum->kicks += get(&domain->count.kicks);
-	sum->grace_periods += get(&domain->count.grace_periods);
-	add_threads(domain, sum);
-	sum->queued += kvfree_domain_queued(domain, true);
+	sum->helped += get(&domain->count.helped);
+	sum->grace_periods += get(&domain->gp.count);
+	sum->pending_bytes += __atomic_load_n(&domain->pending_bytes,
+			__ATOMIC_RELAXED);
+	sum->recycled += get(&domain->count.recycled);
+	if (sum->grace_period_msec < longest)
+		sum->grace_period_msec = longest;
+	add_records(domain, sum);
+	/* After what is freed: see count.h. */
+	queued = kvfree_count_queued(domain, true);
+	sum->freed += freed;
+	sum->leaked += leaked;
+	sum->queued += queued;
+	sum->pending += queued - freed - leaked;
 }
 
 int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
@@ -69,8 +119,7 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 	kvfree_for_each_domain(domain)
 		if (!flavor || kvfree_domain_flavor(domain) == flavor)
 			add_domain(domain, &sum);
-	sum.pending = sum.queued - sum.freed - sum.leaked;
-	sum.large_bytes = get(&kvfree_runtime.area.bytes);
+	sum.large_bytes = get(&kvfree_area.bytes);
 	memset(stats, 0, size);
 	memcpy(stats, &sum, size < sizeof(sum) ? size : sizeof(sum));
 	return 0;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
-
 /*
  * timer.c - the timer thread
  *
- * See timer.h for the three timers and the rule of the gates.
+ * See timer.h for the three timers, gate.h for the rule of the gates.
  */
 
 #include <sys/epoll.h>
@@ -13,11 +12,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "pressure.h"
-#include "reclaim.h"
-#include "refill.h"
-#include "runtime.h"
-#include "trace.h"
+#include "conf.h"
+#include "launch.h"
+#include "timer.h"
 
 /*
  * "At once" is a moment later: a timer that has expired when it is armed
@@ -26,162 +23,55 @@
  */
 #define SOON_NSEC	50000
 
-/* Arm the timer in *@fd; 0 means soon. Raw-safe. */
-static bool timer_arm(int *fd, unsigned int msec)
+#define TIMER_INIT { .fd = { -1, -1, -1 }, .epoll = -1, .stop = -1, \
+	.pressure = -1 }
+
+struct kvfree_timer kvfree_timer = TIMER_INIT;
+
+/* ------------------------------------------------------------------ */
+/* Requests                                                           */
+
+bool kvfree_timer_arm(enum kvfree_alarm alarm, unsigned int msec)
 {
 	struct itimerspec when = {
 		.it_value = {
 			.tv_sec = msec / 1000,
-			.tv_nsec = msec ? (long) (msec % 1000) * 1000000 : SOON_NSEC,
+			.tv_nsec = msec ? (long) (msec % 1000) * 1000000 :
+				SOON_NSEC,
 		},
 	};
 	/* Seq_cst: pairs with fds_publish(). Either this load comes after it
-	 * and the timer is armed, or the start's first drain comes after the
+	 * and the timer is armed, or what the start does first comes after the
 	 * caller's publication and sees it. */
-	int n = __atomic_load_n(fd, __ATOMIC_SEQ_CST);
+	int fd = __atomic_load_n(&kvfree_timer.fd[alarm], __ATOMIC_SEQ_CST);
 
-	return n >= 0 && timerfd_settime(n, 0, &when, NULL) == 0;
+	return fd >= 0 && timerfd_settime(fd, 0, &when, NULL) == 0;
 }
 
-/*
- * Arm the timer in *@fd unless @gate says that it is armed already, and close the
- * gate. @mark (or NULL) tells the service whom the timer is armed for; it is set
- * once the gate was read: set before, an earlier expiry could take it, serve,
- * and leave the timer that is armed here without one. Raw-safe. False: it was
- * closed, or arming failed, which leaves it open.
- */
-static bool gate_arm(unsigned int *gate, int *mark, int *fd,
-		unsigned int msec)
+bool kvfree_timer_request(enum kvfree_alarm alarm, unsigned int msec,
+		struct kvfree_gate *gate)
 {
-	/* Seq_cst, and a read-modify-write of the same word as
-	 * kvfree_gate_open(): pairs with it; see timer.h. */
-	unsigned int seen = __atomic_fetch_add(gate, 0, __ATOMIC_SEQ_CST);
+	unsigned int seen = kvfree_gate_read(gate);
 
-	if (seen & 1)
+	if (kvfree_gate_is_closed(seen) || !kvfree_timer_arm(alarm, msec))
 		return false;
-	/* Seq_cst: before the timer fires; pairs with the exchange in
-	 * on_kick(). */
-	if (mark)
-		__atomic_store_n(mark, 1, __ATOMIC_SEQ_CST);
-#ifdef KVFREE_TWIN_EARLY_GATE
-	__atomic_store_n(gate, seen | 1, __ATOMIC_SEQ_CST);
-#endif
-	if (!timer_arm(fd, msec)) {
-#ifdef KVFREE_TWIN_STUCK_GATE
-		__atomic_store_n(gate, seen | 1, __ATOMIC_SEQ_CST);
-#endif
-		return false;
-	}
-	/* Fails when it was served or closed since: nothing to close then.
-	 * Seq_cst: after the timer is armed; pairs with kvfree_gate_open(). */
-	__atomic_compare_exchange_n(gate, &seen, seen | 1, false,
-			__ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	kvfree_gate_close(gate, seen);
 	return true;
-}
-
-void kvfree_gate_open(unsigned int *gate)
-{
-	unsigned int seen = __atomic_load_n(gate, __ATOMIC_RELAXED);
-
-	/* Seq_cst: pairs with gate_arm(); see timer.h. */
-	while (!__atomic_compare_exchange_n(gate, &seen, (seen | 1) + 1, false,
-			__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		;
 }
 
 void kvfree_tick_arm(void)
 {
-	struct kvfree_runtime *rt = &kvfree_runtime;
-
-	gate_arm(&rt->tick_gate, NULL, &rt->timer.tick,
-			kvfree_setting(drain_msec));
-}
-
-void kvfree_kick(struct kvfree_domain *domain)
-{
-	if (gate_arm(&domain->kick_gate, &domain->kicked,
-			&kvfree_runtime.timer.kick, 0)) {
-		kvfree_trace(kick, domain);
-		__atomic_fetch_add(&domain->count.kicks, 1, __ATOMIC_RELAXED);
-	}
-}
-
-bool kvfree_refill_timer(unsigned int msec)
-{
-	return timer_arm(&kvfree_runtime.timer.refill, msec);
-}
-
-void kvfree_refill_request(int *gate)
-{
-	struct kvfree_runtime *rt = &kvfree_runtime;
-
-	/* No cache, no refill, no timer. */
-	if (!kvfree_setting(min_cached_pages))
-		return;
-	/* Seq_cst: pairs with the exchange in refill_wanted(). */
-	if (__atomic_exchange_n(gate, 1, __ATOMIC_SEQ_CST))
-		return;
-	/* Seq_cst: pairs with the store in refill_hold_over(). During a
-	 * back-off the timer is armed already, and its work looks at all
-	 * gates after it cleared the hold. */
-	if (__atomic_load_n(&rt->refill_hold, __ATOMIC_SEQ_CST))
-		return;
-#ifndef KVFREE_TWIN_STUCK_GATE
-	if (!kvfree_refill_timer(0))
-		__atomic_store_n(gate, 0, __ATOMIC_SEQ_CST);
-#else
-	kvfree_refill_timer(0);
-#endif
-}
-
-void kvfree_blanks_request(struct kvfree_domain *domain)
-{
-	struct kvfree_runtime *rt = &kvfree_runtime;
-
-	if (!kvfree_setting(min_cached_pages))
-		return;
-	/* Seq_cst: pairs with the exchange in refill_wanted(). Before the gate
-	 * is read, unlike the mark of a kick: a worker that takes it too early
-	 * still looks at the domain's slots after that. */
-	__atomic_store_n(&domain->blanks_wanted, 1, __ATOMIC_SEQ_CST);
-	/* Seq_cst: as in kvfree_refill_request(). */
-	if (!__atomic_load_n(&rt->refill_hold, __ATOMIC_SEQ_CST))
-		gate_arm(&domain->blank_gate, NULL, &rt->timer.refill, 0);
+	kvfree_timer_request(KVFREE_ALARM_TICK, kvfree_setting(drain_msec),
+			&kvfree_timer.tick_gate);
 }
 
 /* ------------------------------------------------------------------ */
 /* The thread                                                         */
 
-static void on_tick(void)
-{
-	struct kvfree_domain *domain;
-
-	kvfree_gate_open(&kvfree_runtime.tick_gate);
-	kvfree_for_each_domain(domain) {
-		kvfree_drain_request(domain, KVFREE_DRAIN_ALL |
-				KVFREE_DRAIN_TICK);
-		/* A grace period that lasts keeps the tick going. */
-		if (kvfree_stall_check(domain))
-			kvfree_tick_arm();
-	}
-}
-
-static void on_kick(void)
-{
-	struct kvfree_domain *domain;
-
-	/* The gate stays closed until a batch collects: while a grace period
-	 * keeps the next batch waiting, further full pages need no kick.
-	 * Seq_cst: pairs with the mark in gate_arm(). */
-	kvfree_for_each_domain(domain)
-		if (__atomic_exchange_n(&domain->kicked, 0, __ATOMIC_SEQ_CST))
-			kvfree_drain_request(domain, KVFREE_DRAIN_FULL);
-}
-
-static void on_pressure(struct kvfree_timer *timer, uint32_t events)
+static void pressure_event(struct kvfree_timer *timer, uint32_t events)
 {
 	if (events & EPOLLPRI)
-		kvfree_pressure_relieve();
+		timer->on_pressure();
 	/* Its cgroup was removed, say: it would signal without end, and with
 	 * EPOLLPRI beside the error. */
 	if (events & (EPOLLERR | EPOLLHUP)) {
@@ -192,29 +82,27 @@ static void on_pressure(struct kvfree_timer *timer, uint32_t events)
 	}
 }
 
-static void timer_event(struct kvfree_timer *timer, int fd)
+static void alarm_event(struct kvfree_timer *timer, int fd)
 {
 	uint64_t expirations;
+	unsigned int alarm;
 
 	/* What it says does not matter: a timer that was armed again
 	 * meanwhile (EAGAIN) or fired twice asks for the same. */
 	if (read(fd, &expirations, sizeof(expirations)) < 0)
 		expirations = 0;
 	kvfree_hook(KVFREE_HOOK_TIMER);
-	/* Acquire: pairs with fds_publish(), after which it was armed. */
-	if (fd == __atomic_load_n(&timer->tick, __ATOMIC_ACQUIRE))
-		on_tick();
-	else if (fd == __atomic_load_n(&timer->kick, __ATOMIC_ACQUIRE))
-		on_kick();
-	else if (fd == __atomic_load_n(&timer->refill, __ATOMIC_ACQUIRE))
-		kvfree_workqueue_queue(&kvfree_runtime.workqueue,
-				&kvfree_runtime.refill);
+	for (alarm = 0; alarm < KVFREE_ALARMS; alarm++)
+		/* Acquire: pairs with fds_publish(), after which it was armed. */
+		if (fd == __atomic_load_n(&timer->fd[alarm], __ATOMIC_ACQUIRE))
+			timer->on_alarm(alarm);
 }
 
 static void *timer_thread(void *arg)
 {
 	struct kvfree_timer *timer = arg;
 
+	kvfree_launch_prompt();
 	for (;;) {
 		struct epoll_event events[4];
 		int i, n;
@@ -226,9 +114,9 @@ static void *timer_thread(void *arg)
 			if (events[i].data.fd == timer->stop)
 				return NULL;
 			if (events[i].data.fd == timer->pressure)
-				on_pressure(timer, events[i].events);
+				pressure_event(timer, events[i].events);
 			else
-				timer_event(timer, events[i].data.fd);
+				alarm_event(timer, events[i].data.fd);
 		}
 	}
 }
@@ -243,71 +131,70 @@ static int watch(struct kvfree_timer *timer, int fd, uint32_t events)
 	return epoll_ctl(timer->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-static int timer_open(void)
+static void fd_close(int *fd)
 {
-	return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	/* Seq_cst: raw calls stop using it before it is closed. */
+	int n = __atomic_exchange_n(fd, -1, __ATOMIC_SEQ_CST);
+
+	if (n >= 0)
+		close(n);
 }
 
 /* Close all; errno is kept. Async-signal-safe. */
 static void fds_close(struct kvfree_timer *timer)
 {
-	int *fd[] = { &timer->epoll, &timer->tick, &timer->kick,
-		&timer->refill, &timer->stop, &timer->pressure };
 	int saved = errno;
 	unsigned int i;
 
-	for (i = 0; i < sizeof(fd) / sizeof(fd[0]); i++) {
-		/* Seq_cst: raw calls stop using it before it is closed. */
-		int n = __atomic_exchange_n(fd[i], -1, __ATOMIC_SEQ_CST);
-
-		if (n >= 0)
-			close(n);
-	}
+	fd_close(&timer->epoll);
+	for (i = 0; i < KVFREE_ALARMS; i++)
+		fd_close(&timer->fd[i]);
+	fd_close(&timer->stop);
+	fd_close(&timer->pressure);
 	errno = saved;
 }
 
 /* Make all descriptors in @timer, which no raw call looks at yet. */
 static int fds_open(struct kvfree_timer *timer)
 {
+	unsigned int i;
+
 	timer->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (timer->epoll < 0)
 		return -1;
-	timer->tick = timer_open();
-	if (timer->tick < 0 || watch(timer, timer->tick, EPOLLIN))
-		return -1;
-	timer->kick = timer_open();
-	if (timer->kick < 0 || watch(timer, timer->kick, EPOLLIN))
-		return -1;
-	timer->refill = timer_open();
-	if (timer->refill < 0 || watch(timer, timer->refill, EPOLLIN))
-		return -1;
+	for (i = 0; i < KVFREE_ALARMS; i++) {
+		timer->fd[i] = timerfd_create(CLOCK_MONOTONIC,
+				TFD_CLOEXEC | TFD_NONBLOCK);
+		if (timer->fd[i] < 0 || watch(timer, timer->fd[i], EPOLLIN))
+			return -1;
+	}
 	timer->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (timer->stop < 0 || watch(timer, timer->stop, EPOLLIN))
 		return -1;
 	/* A system without it is no worse off than before. */
-	timer->pressure = kvfree_pressure_open();
-	if (timer->pressure >= 0 && watch(timer, timer->pressure, EPOLLPRI)) {
-		close(timer->pressure);
-		timer->pressure = -1;
-	}
+	if (timer->pressure >= 0 && watch(timer, timer->pressure, EPOLLPRI))
+		fd_close(&timer->pressure);
 	return 0;
 }
 
 /* From here on raw calls arm the timers. */
-static void fds_publish(struct kvfree_timer *timer,
-		const struct kvfree_timer *opened)
+static void fds_publish(const struct kvfree_timer *opened)
 {
-	/* Seq_cst: pairs with timer_arm(). */
-	__atomic_store_n(&timer->tick, opened->tick, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&timer->kick, opened->kick, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&timer->refill, opened->refill, __ATOMIC_SEQ_CST);
+	unsigned int i;
+
+	/* Seq_cst: pairs with kvfree_timer_arm(). */
+	for (i = 0; i < KVFREE_ALARMS; i++)
+		__atomic_store_n(&kvfree_timer.fd[i], opened->fd[i],
+				__ATOMIC_SEQ_CST);
 }
 
-int kvfree_timer_start(struct kvfree_timer *timer)
+int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm),
+		void (*on_pressure)(void), int pressure)
 {
-	struct kvfree_timer opened = KVFREE_TIMER_INIT;
+	struct kvfree_timer *timer = &kvfree_timer, opened = TIMER_INIT;
 	int ret;
 
+	opened.pressure = pressure;
 	if (fds_open(&opened)) {
 		fds_close(&opened);
 		return -1;
@@ -315,7 +202,9 @@ int kvfree_timer_start(struct kvfree_timer *timer)
 	timer->epoll = opened.epoll;
 	timer->stop = opened.stop;
 	timer->pressure = opened.pressure;
-	ret = kvfree_thread_create(&timer->thread, timer_thread, timer,
+	timer->on_alarm = on_alarm;
+	timer->on_pressure = on_pressure;
+	ret = kvfree_launch(&timer->thread, timer_thread, timer,
 			"kvfree-timer");
 	if (ret) {
 		timer->epoll = timer->stop = timer->pressure = -1;
@@ -325,12 +214,13 @@ int kvfree_timer_start(struct kvfree_timer *timer)
 	}
 	/* Last: a timer that was armed and then closed would leave its gate
 	 * closed for good. */
-	fds_publish(timer, &opened);
+	fds_publish(&opened);
 	return 0;
 }
 
-void kvfree_timer_stop(struct kvfree_timer *timer)
+void kvfree_timer_stop(void)
 {
+	struct kvfree_timer *timer = &kvfree_timer;
 	const uint64_t one = 1;
 
 	while (write(timer->stop, &one, sizeof(one)) < 0 && errno == EINTR)
@@ -339,7 +229,8 @@ void kvfree_timer_stop(struct kvfree_timer *timer)
 	fds_close(timer);
 }
 
-void kvfree_timer_reset(struct kvfree_timer *timer)
+void kvfree_timer_fork_reset(void)
 {
-	fds_close(timer);
+	fds_close(&kvfree_timer);
+	kvfree_timer.tick_gate.word = 0;
 }

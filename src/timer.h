@@ -8,80 +8,64 @@
  * timer.h - the timer thread: where raw contexts hand over to clean ones
  *
  * A raw call arms a timerfd; that is one system call which never blocks and
- * takes no lock that the caller could hold. The timer thread wakes, puts a work item
- * on the worker pool and sleeps again. It allocates nothing and waits
- * for no grace period.
+ * takes no lock that the caller could hold. The timer thread wakes, calls the handler
+ * that the start gave it, and sleeps again. The handler queues work; it allocates
+ * nothing and waits for nothing.
  *
  * Three timers:
  *  - tick: armed for drain_msec when a page comes into use or something goes
- *    to the emergency list. Drains everything, partial pages too.
- *  - kick: armed for now when kick_pages full pages of a record wait. Drains full
- *    pages.
+ *    to the emergency list.
+ *  - kick: armed for now when batch_bytes wait for a grace period.
  *  - refill: armed for now when a cache ran empty or a raw call found no blank
  *    record, for the back-off time when the allocator failed.
  * Kick and tick are two timers, and not one whose time is shortened, so that re-arming
  * one can never undo the other.
  *
- * Gates. The gates of tick, kick and blank records keep every call but the first from making
- * the system call. A gate is a counter: even while it is open, odd while it is
- * closed, which says that the timer was armed and that its service is still
- * to come. A request publishes its state, reads the gate, and if it is open arms
- * the timer and *then* closes the gate, by compare-and-exchange from what it
- * read. A service moves the gate to the next even number, then scans the state.
- *
- *  - Reading is a read-modify-write of the word that the service writes, so one
- *    comes first: either the request, and then the scan sees what it published
- *    (release of the one, acquire of the other), or the service, and then
- *    the request finds the gate open and arms the timer. A plain load would lose a wake-up.
- *  - Closing comes last, so that a thread that is stopped anywhere in between
- *    leaves the gate open: others arm the timer themselves. Closed first, one
- *    preempted thread would keep everybody's objects from being freed.
- *  - A service that comes before the closing changes the number, also when it
- *    was even, and the closing fails; a plain flag would be closed for good.
- *  - A request that could not arm the timer leaves the gate as it was, so
- *    that the next request tries.
- *
- * The gate of a record's refill is its own, and closed first: its thread stops
- * nobody but itself. It also says which record asked. It is opened again when
- * arming fails.
+ * Gates (gate.h) keep all calls but the first from making the system call.
  */
 
 #include <pthread.h>
 
-#include "common.h"
+#include "gate.h"
+
+enum kvfree_alarm {
+	KVFREE_ALARM_TICK,
+	KVFREE_ALARM_KICK,
+	KVFREE_ALARM_REFILL,
+	KVFREE_ALARMS,
+};
 
 struct kvfree_timer {
-	int epoll;		/* timer thread alone once started */
-	int tick;		/* atomic; -1 while not running */
-	int kick;		/* atomic; -1 while not running */
-	int refill;		/* atomic; -1 while not running */
+	int fd[KVFREE_ALARMS];	/* atomic; -1 while not running */
+	int epoll;		/* timer thread's once started */
 	int stop;		/* eventfd; -1 while not running */
-	int pressure;		/* timer thread alone once started; or -1 */
+	int pressure;		/* timer thread's once started; or -1 */
+	void (*on_alarm)(enum kvfree_alarm alarm);	/* read-only then */
+	void (*on_pressure)(void);			/* the same */
+	struct kvfree_gate tick_gate;
 	pthread_t thread;
 };
 
-#define KVFREE_TIMER_INIT \
-	{ .epoll = -1, .tick = -1, .kick = -1, .refill = -1, .stop = -1, \
-	  .pressure = -1 }
+extern struct kvfree_timer kvfree_timer;
 
-/* Descriptors, then the thread; 0, or -1 with errno and nothing left. */
-int kvfree_timer_start(struct kvfree_timer *timer);
-void kvfree_timer_stop(struct kvfree_timer *timer);
+/*
+ * Descriptors, then the thread; 0, or -1 with errno and nothing left. @pressure: a
+ * descriptor that signals EPOLLPRI, which the timer closes, or -1.
+ */
+int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm),
+		void (*on_pressure)(void), int pressure);
+void kvfree_timer_stop(void);
 /* In the child of a fork: close what was inherited. Async-signal-safe. */
-void kvfree_timer_reset(struct kvfree_timer *timer);
+void kvfree_timer_fork_reset(void);
 
-struct kvfree_domain;
+/* Arm @alarm for @msec from now, 0 for at once. False: it failed. Raw-safe, may
+ * change errno. */
+bool kvfree_timer_arm(enum kvfree_alarm alarm, unsigned int msec);
+/* The same behind @gate. False: the gate was closed, or arming failed. */
+bool kvfree_timer_request(enum kvfree_alarm alarm, unsigned int msec,
+		struct kvfree_gate *gate);
 
-/* Requests; raw-safe, may change errno. Each publishes with its gate. */
+/* Ask for a tick within drain_msec. Raw-safe, may change errno. */
 void kvfree_tick_arm(void);
-void kvfree_kick(struct kvfree_domain *domain);
-void kvfree_refill_request(int *gate);
-void kvfree_blanks_request(struct kvfree_domain *domain);
-
-/* Serve a request: before the state is looked at. */
-void kvfree_gate_open(unsigned int *gate);
-
-/* Arm the refill timer for @msec from now (0: at once). False: it failed. */
-bool kvfree_refill_timer(unsigned int msec);
 
 #endif /* KVFREE_TIMER_H */

@@ -7,22 +7,21 @@
 /*
  * trace.h - static probes for perf, bpftrace and SystemTap
  *
- *	bpftrace -e 'usdt:/usr/lib/.../liburcu-kvfree.so:kvfree:batch_collected
- *		{ @pages = hist(arg2); }'
+ *	bpftrace -e 'usdt:/usr/lib/.../liburcu-kvfree.so:kvfree:piece_freed
+ *		{ @pages = hist(arg1); }'
  *
  * A probe is one no-op instruction until somebody attaches to it; none lies on
  * the fast path. Without <sys/sdt.h> the probes compile to nothing.
  *
  *	emergency(flavor, object)		object went to the emergency list
- *	kick(domain)				drain asked for before its time
+ *	kick(domain)				raw call asked for a grace period
  *	refill(record, pages)			worker fills a record's cache to so many
  *	refill_failed(record)			the allocator failed
- *	batch_collected(domain, seq, pages)
- *	grace_period_over(domain, seq)
- *	batch_freed(domain, seq)
+ *	grace_period_over(gp, number)
+ *	piece_freed(domain, pages)		a worker freed so many pages
  */
 
-#include "common.h"
+#include "util.h"
 
 #ifdef HAVE_SYS_SDT_H
 # define SDT_USE_VARIADIC

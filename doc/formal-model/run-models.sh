@@ -60,34 +60,6 @@ refill-gate	assert	HOLD_CUT_SHORT
 refill-gate	assert	TWO_AT_ONCE
 refill-gate	assert	FAIL_KEEPS_GATE NR_FAULTS=1
 refill-gate	assert	FAIL_KEEPS_HOLD NR_FAULTS=1
-batch	pass
-batch	pass	NR_READERS=1 NR_SECTIONS=3
-batch	assert	LATE_CHANNEL
-batch	assert	LATE_EMERGENCY
-batch	assert	LEAVE_CURRENT
-batch	assert	RELAXED_QUEUE
-batch	assert	QUEUE_FIRST
-batch	assert	NO_GRACE_PERIOD
-batch	assert	JOIN_BATCH
-batch	assert	ONE_SLOT
-batch	assert	REQUEST_LOST
-batch	assert	RECYCLE_EARLY
-ripe	pass
-ripe	pass	NR_WORKERS=2 NR_OBJ=2
-ripe	pass	NR_BARRIERS=2 NR_OBJ=2
-ripe	pass	NR_MISSES=1 NR_OBJ=2
-ripe	assert	NO_RETRY NR_MISSES=1
-ripe	assert	NO_REAP_LOCK
-ripe	assert	NO_WAIT_OLDER
-ripe	assert	RIPE_BEFORE_OLDER
-ripe	assert	NO_WAIT_VICTIM
-ripe	assert	SAMPLE_FIRST
-ripe	assert	COUNT_OUTSIDE
-ripe	assert	FREED_RELAXED
-ripe	assert	BATCH_ENDS_EARLY
-ripe	assert	HANDBACK_NO_ARM
-ripe	assert	LEAVE_NO_ARM
-ripe	assert	REQUEST_LOST
 leave	pass
 leave	assert	RECENT_FIRST
 leave	assert	STATE_FIRST

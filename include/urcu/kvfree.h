@@ -38,11 +38,23 @@
  * without it, the first call of the process starts the library and must be
  * made from a clean context.
  *
+ * Waiting. _mightsleep, barrier, shrink, channel_destroy, before_fork and exit may
+ * wait for a grace period. Their contract is that of synchronize_rcu(): the caller
+ * is outside read-side critical sections, and holds no lock that a reader inside its
+ * section, an RCU callback or a channel's free function may wait for. An online QSBR
+ * caller is taken offline meanwhile, so pointers that it read before are void. No
+ * other call waits for a grace period; raw calls, urcu_kvfree_rcu_reclaim(),
+ * urcu_kvmalloc() and its kin never do.
+ *
+ * Memory. What is queued waits for a grace period, and a reader that does not leave
+ * its section holds up every grace period of its flavor. RCU cannot bound memory
+ * against such a reader, and neither can any setting below.
+ *
  * Unless its comment says otherwise, a call is thread-safe; raw ones are
  * async-signal-safe too, clean ones are not. In the child of a fork() raw calls may
  * be made at once, and clean calls as far as liburcu allows: see
- * urcu_kvfree_before_fork(). Between the fork hooks their caller makes raw calls
- * alone. Threads that others cancel disable cancellation around clean calls.
+ * urcu_kvfree_before_fork(). Between the fork hooks their caller makes only raw
+ * calls. Threads that others cancel disable cancellation around clean calls.
  *
  * Idea and names: Linux kvfree_rcu() (commit 56292e8609e3 and later),
  * liburcu's call_rcu() and defer_rcu().
@@ -105,20 +117,56 @@ int urcu_kvfree_attr_set_min_cached_pages(struct urcu_kvfree_attr *attr,
  */
 int urcu_kvfree_attr_set_refill_backoff_msec(struct urcu_kvfree_attr *attr,
 		unsigned int msec);
-/* Longest an object waits before its batch begins, milliseconds, 1 to 60000,
- * default 100. */
+/*
+ * How long an object waits at most before a grace period is asked for, even if
+ * little is queued; milliseconds, 1 to 60000, default 100. It is also how long
+ * workers leave ripe objects to a thread that makes clean calls.
+ */
 int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
 		unsigned int msec);
-/* How many full pages of a thread start a batch at once, 1 to 65536, default 32:
- * some 16,000 objects. */
-int urcu_kvfree_attr_set_kick_pages(struct urcu_kvfree_attr *attr,
-		unsigned int pages);
+/*
+ * How many bytes of objects, of all threads that use a flavor together, ask for a
+ * grace period at once; 4096 to SIZE_MAX / 2, default 1 MiB. Object sizes are
+ * estimated from samples. Not more than max_pending_bytes, where that is set.
+ */
+int urcu_kvfree_attr_set_batch_bytes(struct urcu_kvfree_attr *attr,
+		size_t bytes);
+/*
+ * A cap on the bytes that wait on one flavor, an estimate; at least batch_bytes, or
+ * 0 for none (default). A _mightsleep call that fills a page over the cap waits for a
+ * grace period and frees its thread's ripe objects before it returns. Raw calls and
+ * urcu_kvmalloc() never wait. It does not bound memory against a reader that does not
+ * leave its section: nothing in RCU can.
+ */
+int urcu_kvfree_attr_set_max_pending_bytes(struct urcu_kvfree_attr *attr,
+		size_t bytes);
+/*
+ * Whether urcu_kvmalloc(), urcu_kvzalloc() and urcu_kvcalloc() may return one of the
+ * thread's own objects whose grace period is over, without free() and malloc() in
+ * between; default true. Such an object counts as freed and never reaches free().
+ * Always off with debugging and under sanitizers.
+ */
+int urcu_kvfree_attr_set_recycle(struct urcu_kvfree_attr *attr, bool recycle);
+
+/* Values of urcu_kvfree_attr_set_placement(). */
+enum urcu_kvfree_placement {
+	URCU_KVFREE_PLACEMENT_NEAR = 0,	 /* default: on the processor that queued */
+	URCU_KVFREE_PLACEMENT_FLOAT = 1, /* wherever the scheduler puts it */
+};
+/*
+ * Where a worker frees what a thread has queued. For near, a worker binds itself to
+ * the thread's processor for a moment, where the objects are in the cache: only to
+ * one on which it may run anyway, never to an isolated one (isolcpus=, nohz_full=),
+ * and not for a real-time thread.
+ */
+int urcu_kvfree_attr_set_placement(struct urcu_kvfree_attr *attr,
+		enum urcu_kvfree_placement placement);
 /* Worker threads, 1 to 64, default the lesser of 4 and the CPUs online. */
 int urcu_kvfree_attr_set_workers(struct urcu_kvfree_attr *attr,
 		unsigned int workers);
 /*
- * urcu_kvmalloc() takes requests of this many bytes and more straight from
- * the system, 4096 to SIZE_MAX / 2, default 131072.
+ * urcu_kvmalloc() takes requests of this many bytes and more straight from the
+ * system; 4096 to SIZE_MAX / 2, default 131072.
  */
 int urcu_kvfree_attr_set_large_threshold(struct urcu_kvfree_attr *attr,
 		size_t bytes);
@@ -142,7 +190,8 @@ int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
  * urcu_kvfree_init() - start the library's threads
  *
  * Starts one timer thread and the workers, all signals blocked, scheduled
- * SCHED_OTHER. From then on the raw calls keep their guarantee in every
+ * SCHED_OTHER; each flavor in use gets a thread that waits for its grace periods,
+ * when it first needs one. From then on the raw calls keep their guarantee in every
  * thread and every state. One start serves all flavors. Optional but
  * recommended: at the start of a daemon, after daemon(), and in the child of
  * a fork() that goes on to use the library.
@@ -198,16 +247,23 @@ void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
  * urcu_kvfree_rcu_mightsleep_flavor() - free an object without an rcu_head
  *
  * As urcu_kvfree_rcu(), for objects with no room for a struct rcu_head. May
- * allocate a page of pointers; when there is no memory for one it waits for a
- * grace period and frees @ptr itself. Frees a little of what this thread
- * queued earlier and whose grace period is over, which keeps the allocator's
+ * allocate a page of pointers. Frees, for each object that it queues, one that this
+ * thread queued earlier and whose grace period is over, which keeps the allocator's
  * caches hot.
+ *
+ * It may run or wait for a grace period, with the contract of synchronize_rcu():
+ *  - when batch_bytes are queued, while grace periods are short (under 200 us) or
+ *    when twice as much is queued and nobody runs one;
+ *  - when max_pending_bytes is set and reached;
+ *  - when there is no memory for a page; it then frees @ptr itself.
  *
  * @flavor, @ptr: as above; here too ownership passes to the library, and NULL is a
  * no-op. Cannot fail.
  *
- * Context: clean, outside read-side critical sections. Thread-safe.
- * Aborts with a message when it would have to wait inside a read-side section.
+ * Context: clean, outside read-side critical sections, without a lock that a reader
+ * inside its section, an RCU callback or a free function may wait for. Thread-safe.
+ * An online QSBR caller is taken offline while it waits: each call may be a quiescent
+ * state. Aborts with a message when it would have to wait inside a read-side section.
  */
 void urcu_kvfree_rcu_mightsleep_flavor(const struct rcu_flavor_struct *flavor,
 		void *ptr);
@@ -228,16 +284,19 @@ bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
  * urcu_kvfree_rcu_barrier_flavor() - wait until all that was queued is freed
  *
  * When it returns, every object queued with @flavor before the call, by any
- * thread, is freed. Also what to call where rcu_barrier() used to cover the
- * frees: before a module that owns a channel is unloaded, before a leak check.
- * Does its own work where it can, without waiting for a timer.
+ * thread, is freed: before a module that owns a channel is unloaded, before a leak
+ * check. rcu_barrier() does not wait for this library, nor does this call wait for
+ * call_rcu(): a program that uses both needs both. Does its own work where it can,
+ * without waiting for a timer.
  *
  * Returns 0, or -1 with errno EDEADLK when called from a channel's free
  * function, where it cannot work. Aborts with a message inside a read-side
  * critical section.
  *
- * Context: clean. Thread-safe. An online QSBR caller is taken offline while
- * it waits. Idea: rcu_barrier(), kvfree_rcu_barrier().
+ * Context: clean, outside read-side critical sections, without a lock that a reader
+ * inside its section, an RCU callback or a free function may wait for. Thread-safe.
+ * An online QSBR caller is taken offline while it waits.
+ * Idea: rcu_barrier(), kvfree_rcu_barrier().
  */
 int urcu_kvfree_rcu_barrier_flavor(const struct rcu_flavor_struct *flavor);
 
@@ -245,8 +304,8 @@ int urcu_kvfree_rcu_barrier_flavor(const struct rcu_flavor_struct *flavor);
  * urcu_kvfree_rcu_reclaim_flavor() - free some of one's own ripe objects
  *
  * Frees at most @max objects that this thread queued and whose grace period
- * is over. Meant for event loops of threads that otherwise make raw calls
- * alone. Returns how many were freed. Never waits for a grace period.
+ * is over. Meant for event loops of threads that otherwise make only raw calls.
+ * Returns how many were freed. Never waits for a grace period.
  *
  * Context: clean; allowed in read-side critical sections. Thread-safe.
  */
@@ -280,9 +339,11 @@ void urcu_kvfree_unregister_thread_flavor(
  *
  * Requests of large_threshold bytes and more come from one reserved range of
  * addresses, page-aligned, and go back to the system as soon as they are
- * freed. Smaller ones come from malloc(), after as many of this thread's
- * ripe objects were freed as it allocated, a few at a time. All of it can be passed to urcu_kvfree() and to
- * every deferring call; free() takes the small ones alone.
+ * freed. Smaller ones come from this thread's own ripe objects or from malloc():
+ * each request takes one object that this thread queued and whose grace period is
+ * over, if there is one, and returns it if it fits. Otherwise that object is freed
+ * and malloc() is asked; see urcu_kvfree_attr_set_recycle(). All of it can be passed
+ * to urcu_kvfree() and to every deferring call; free() takes only the small ones.
  *
  * urcu_kvzalloc() and urcu_kvcalloc() return zeroed memory; urcu_kvcalloc()
  * checks @nmemb * @size for overflow. urcu_kvrealloc() keeps the contents up
@@ -292,6 +353,8 @@ void urcu_kvfree_unregister_thread_flavor(
  * Return: the memory, or NULL with errno ENOMEM. A size of 0 is as malloc(0).
  *
  * urcu_kvfree() frees at once, without a grace period; NULL is a no-op.
+ *
+ * None of them ever waits for a grace period.
  *
  * Context: clean; allowed in read-side critical sections. Thread-safe.
  * Idea: kvmalloc() and is_vmalloc_addr() of Linux.
@@ -319,7 +382,8 @@ void urcu_kvfree(void *ptr);
  * several threads at once; it owns them from then on. It runs in a clean context
  * outside read-side sections and may call everything but the library's
  * barrier, shrink, exit, channel_destroy and before_fork: they wait for it. Barrier
- * and channel_destroy fail there, shrink and exit do nothing.
+ * and channel_destroy fail there, shrink and exit do nothing. While it runs, other
+ * objects go on being freed by the other workers.
  *
  * @name: for messages, copied (31 bytes are kept). @priv: passed through.
  *
@@ -380,6 +444,9 @@ void urcu_kvfree_rcu_channel_offset_flavor(
  * more than exec needs these calls; with bp, urcu_bp_before_fork() and its pair
  * are enough.
  *
+ * before_fork waits for the grace periods and free functions that are under way, and
+ * for a few pages of objects at the most, however much is queued.
+ *
  * As liburcu's own fork rule says, reader threads registered with a flavor other
  * than bp must unregister before the fork if the child is to wait for grace
  * periods.
@@ -399,9 +466,9 @@ int urcu_kvfree_after_fork_child(void);
  * urcu_kvfree_shrink_count() - bytes that urcu_kvfree_shrink() could give back
  * now: cached pages, and the pages that queued objects occupy.
  *
- * urcu_kvfree_shrink() - begin a grace period for all that is queued, free it
+ * urcu_kvfree_shrink() - wait for a grace period for all that is queued, free it
  * and what was ripe, drop all cached pages, and hold refills for the back-off
- * time. Returns the number of objects and cached pages that were freed.
+ * time. Returns the number of objects and pages that were freed.
  *
  * Context: clean; shrink outside read-side sections, where it aborts with a
  * message. In a free function it does nothing and returns 0. Thread-safe. An online
@@ -421,22 +488,27 @@ size_t urcu_kvfree_shrink(void);
  */
 struct urcu_kvfree_stats {
 	uint64_t queued;	/* objects accepted */
-	uint64_t freed;		/* objects freed, by whomever */
+	uint64_t freed;		/* objects freed or recycled, by whomever */
 	uint64_t pending;	/* queued - freed - leaked */
 	uint64_t emergency;	/* of queued: went to the emergency list */
-	uint64_t inline_freed;	/* of freed: by _mightsleep's last resort */
+	uint64_t inline_freed;	/* of freed: by _mightsleep without memory */
 	uint64_t owner_freed;	/* of freed: by the thread that queued them */
 	uint64_t leaked;	/* kept on purpose: double frees, failed checks */
-	uint64_t pages;		/* bulk pages that exist */
+	uint64_t pages;		/* pages of pointers that exist */
 	uint64_t cached_pages;	/* of pages: empty, in a thread's cache */
-	uint64_t pages_allocated; /* bulk pages ever allocated */
+	uint64_t pages_allocated; /* pages ever allocated */
 	uint64_t refills;	/* refill work that ran */
 	uint64_t refill_failures; /* of refills: the allocator failed */
-	uint64_t drains;	/* batches collected */
-	uint64_t kicks;		/* drains asked for before their time */
-	uint64_t grace_periods;	/* waited for */
+	uint64_t kicks;		/* grace periods that raw calls asked for */
+	uint64_t grace_periods;	/* that the library ran */
 	uint64_t threads;	/* thread records in use */
 	uint64_t large_bytes;	/* urcu_kvmalloc() memory outside malloc() */
+	uint64_t pending_bytes;	/* size of what pages hold, an estimate */
+	uint64_t oldest_msec;	/* age of the oldest pending page, in steps
+				 * of drain_msec */
+	uint64_t grace_period_msec; /* the longest grace period so far */
+	uint64_t helped;	/* of grace_periods: run by clean callers */
+	uint64_t recycled;	/* of owner_freed: returned by urcu_kvmalloc() */
 };
 
 /*

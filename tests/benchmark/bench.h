@@ -17,6 +17,7 @@
  * crew.c	updater and reader threads, start gate, RSS watch
  * scenario-*.c	what is measured
  * emit.c	the results, to the terminal and to CSV files
+ * busy.c	busy loops, processes of their own, beside the run
  * machine.c	clock, RSS, CPU time and context switches
  */
 
@@ -32,7 +33,7 @@
 struct urcu_kvfree_stats;
 
 #define BENCH_CACHE_LINE	64
-#define BENCH_MAX_THREADS	4096
+#define BENCH_MAX_THREADS	16384
 
 enum bench_exit {
 	BENCH_OK = 0,
@@ -61,6 +62,8 @@ struct bench_options {
 	unsigned int settle_ms;
 	unsigned int interval_ns;	/* between calls, 0: none */
 	unsigned int stall_ms;
+	unsigned int busy;		/* busy loops beside the run */
+	bool whole;			/* write all of each object */
 	unsigned int ck_poll;
 	unsigned int max_rss_mb;
 	bool pin;
@@ -119,7 +122,7 @@ const struct bench_ops *bench_find_ops(const char *reclaimer,
 		const char *flavor);
 /* One list per flavor and one of those without; ends with a NULL name. */
 extern const struct bench_ops bench_ops_memb[], bench_ops_mb[],
-	bench_ops_qsbr[], bench_ops_bp[], bench_ops_peers[];
+	bench_ops_qsbr[], bench_ops_bp[], bench_ops_peers[], bench_ops_two[];
 
 /* Frees that a call_rcu or ck_epoch callback counted; each has one thread or
  * one record that frees, so that counting costs the peers no atomic. */
@@ -131,6 +134,8 @@ extern uint64_t bench_callbacks;
 struct bench_crew;
 struct ck_epoch_record;
 struct lock_page;
+struct bench_obj;
+struct bench_batch;
 
 struct bench_thread {
 	struct bench_crew *crew;
@@ -141,7 +146,10 @@ struct bench_thread {
 	size_t size;
 	struct ck_epoch_record *ck;
 	struct lock_page *floor;	/* of the reclaimer "lock" */
+	struct bench_obj *shared;	/* what the next object replaces */
+	struct bench_batch *batch;	/* of the reclaimer "batch" */
 	unsigned int ck_calls;		/* since the last poll */
+	unsigned int turn;		/* of the reclaimer "kvfree-two" */
 	uint64_t done;			/* atomic: objects deferred, measured */
 	uint64_t warmed;		/* objects deferred before that */
 	uint64_t end_ns;		/* end of the body */
@@ -172,6 +180,7 @@ struct bench_crew {
 	size_t rss_peak_kb;
 	size_t rss_half1_kb;		/* peak of the first half of the run */
 	size_t rss_half2_kb;		/* and of the second */
+	size_t rss_life_kb;		/* peak of the process, warm-up included */
 };
 
 /* Runs prepare and body in each updater. Returns BENCH_OK or BENCH_FAILED. */
@@ -193,6 +202,8 @@ uint64_t bench_now(void);
 uint64_t bench_thread_cpu(void);
 uint64_t bench_process_cpu(void);
 size_t bench_rss_kb(void);
+/* The most that this process ever had, as the kernel counted; 0 if unknown. */
+size_t bench_peak_rss_kb(void);
 void bench_sleep_ns(uint64_t ns);
 void bench_spin_until(uint64_t ns);
 int bench_cpus(void);
@@ -206,6 +217,13 @@ struct bench_switches {
 int bench_switches(struct bench_switches *sum);
 /* This thread's, from getrusage(). */
 void bench_own_switches(uint64_t *voluntary, uint64_t *involuntary);
+
+/* ------------------------------------------------------------------ */
+/* busy.c								*/
+
+/* Before any thread exists. Returns 0, or -1 and none runs. */
+int bench_busy_start(unsigned int nr);
+void bench_busy_stop(void);
 
 /* ------------------------------------------------------------------ */
 /* emit.c								*/
@@ -233,10 +251,14 @@ int scenario_call(const struct bench_ops *ops);
 int scenario_latency(const struct bench_ops *ops);
 int scenario_steady(const struct bench_ops *ops);
 int scenario_barrier(const struct bench_ops *ops);
+int scenario_barriers(const struct bench_ops *ops);
+int scenario_first(const struct bench_ops *ops);
 int scenario_idle(const struct bench_ops *ops);
 int scenario_footprint(const struct bench_ops *ops);
 int scenario_turnover(const struct bench_ops *ops);
 int scenario_burst(const struct bench_ops *ops);
+int scenario_table(const struct bench_ops *ops);
+int scenario_line(const struct bench_ops *ops);
 
 extern const struct bench_scenario bench_scenarios[];
 

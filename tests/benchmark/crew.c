@@ -233,6 +233,7 @@ static void measure(struct bench_crew *crew)
 	crew->total_ns = bench_now() - crew->start_ns;
 	crew->cpu_ns = bench_process_cpu() - crew->cpu_ns;
 	watch_rss(crew);
+	crew->rss_life_kb = bench_peak_rss_kb();
 	crew->objects = crew_done(crew);
 	for (i = 0; i < crew->updaters; i++)
 		if (crew->threads[i].end_ns - crew->start_ns > crew->loop_ns)

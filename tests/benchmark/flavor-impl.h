@@ -235,6 +235,76 @@ static inline void defer_sync(struct bench_thread *t, void *obj)
 BENCH_LOOPS(sync, malloc, defer_sync)
 
 /* ------------------------------------------------------------------ */
+/* A batch written by hand, as liburcu's own test_urcu_gc has it, and its loop */
+
+static int shared_thread_begin(struct bench_thread *t)
+{
+	t->shared = calloc(1, t->size);
+	return t->shared ? 0 : -1;
+}
+
+static void shared_thread_end(struct bench_thread *t)
+{
+	free(t->shared);
+}
+
+#define BATCH_OBJECTS	4096
+
+struct bench_batch {
+	size_t nr;
+	void *objs[BATCH_OBJECTS];
+};
+
+static int batch_thread_begin(struct bench_thread *t)
+{
+	t->batch = calloc(1, sizeof(*t->batch));
+	return t->batch ? shared_thread_begin(t) : -1;
+}
+
+static void batch_thread_barrier(struct bench_thread *t)
+{
+	size_t i;
+
+	synchronize_rcu();
+	for (i = 0; i < t->batch->nr; i++)
+		free(t->batch->objs[i]);
+	t->batch->nr = 0;
+}
+
+static void batch_thread_end(struct bench_thread *t)
+{
+	shared_thread_end(t);
+	free(t->batch);
+}
+
+static inline void defer_batch(struct bench_thread *t, void *obj)
+{
+	struct bench_batch *batch = t->batch;
+
+	batch->objs[batch->nr++] = rcu_xchg_pointer(&t->shared, obj);
+	if (batch->nr == BATCH_OBJECTS)
+		batch_thread_barrier(t);
+}
+BENCH_LOOPS(batch, malloc, defer_batch)
+
+static int unlink_thread_begin(struct bench_thread *t)
+{
+	return shared_thread_begin(t) ? -1 : kvfree_thread_begin(t);
+}
+
+static void unlink_thread_end(struct bench_thread *t)
+{
+	shared_thread_end(t);
+	kvfree_thread_end(t);
+}
+
+static inline void defer_unlink(struct bench_thread *t, void *obj)
+{
+	urcu_kvfree_rcu_mightsleep(rcu_xchg_pointer(&t->shared, obj));
+}
+BENCH_LOOPS(kvfree_unlink, malloc, defer_unlink)
+
+/* ------------------------------------------------------------------ */
 
 #define READER_OPS							\
 	.register_updater = updater_register,				\
@@ -268,6 +338,16 @@ const struct bench_ops BENCH_FLAVOR_OPS[] = {
 	{ .name = "defer_rcu", DEFER_OPS, BENCH_LOOP_OPS(defer_rcu, malloc) },
 	{ .name = "defer_rcu-keep", .flags = BENCH_KEEPS_OBJECTS, DEFER_OPS,
 		BENCH_LOOP_OPS(defer_rcu_keep, malloc) },
+	{ .name = "kvfree-unlink", .flags = BENCH_IS_KVFREE,
+		.start = kvfree_start, .stop = kvfree_stop,
+		.thread_begin = unlink_thread_begin,
+		.thread_end = unlink_thread_end,
+		.barrier = kvfree_barrier, .stats = kvfree_stats,
+		READER_OPS, BENCH_LOOP_OPS(kvfree_unlink, malloc) },
+	{ .name = "batch", .thread_begin = batch_thread_begin,
+		.thread_end = batch_thread_end,
+		.thread_barrier = batch_thread_barrier,
+		READER_OPS, BENCH_LOOP_OPS(batch, malloc) },
 	{ .name = "sync", READER_OPS,
 		BENCH_LOOP_OPS(sync, malloc) },
 	{ .name = NULL },

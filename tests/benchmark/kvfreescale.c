@@ -20,6 +20,10 @@ const struct bench_scenario bench_scenarios[] = {
 		"a call every interval_ns: page supply, records per drain" },
 	{ "barrier", scenario_barrier,
 		"barrier with one object pending, kfree_loops times" },
+	{ "barriers", scenario_barriers,
+		"kfree_nthreads barriers at once, kfree_loops times" },
+	{ "first", scenario_first,
+		"first call of a thread while kfree_nthreads have records" },
 	{ "idle", scenario_idle, "wake-ups after work, over 3 s" },
 	{ "footprint", scenario_footprint,
 		"RSS of each of kfree_nthreads idle threads" },
@@ -27,6 +31,10 @@ const struct bench_scenario bench_scenarios[] = {
 		"8 * kfree_loops threads that come, defer and go" },
 	{ "burst", scenario_burst,
 		"RSS after kfree_loops * kfree_alloc_num objects lived at once" },
+	{ "table", scenario_table,
+		"a program with a hash table: calls on the emergency list" },
+	{ "line", scenario_line,
+		"a dirty cache line's way from one processor to another" },
 	{ NULL, NULL, NULL },
 };
 
@@ -62,8 +70,13 @@ static int run(const struct bench_scenario *scenario,
 {
 	int status;
 
+	if (bench_busy_start(bench_options.busy)) {
+		perror("kvfreescale: busy loops");
+		return BENCH_FAILED;
+	}
 	if (ops->start && ops->start()) {
 		perror("kvfreescale: start");
+		bench_busy_stop();
 		return BENCH_FAILED;
 	}
 	if (!bench_options.quiet)
@@ -75,6 +88,7 @@ static int run(const struct bench_scenario *scenario,
 	status = scenario->run(ops);
 	if (ops->stop)
 		ops->stop();
+	bench_busy_stop();
 	return status;
 }
 

@@ -9,7 +9,7 @@
  *
  * Every reclaimer gets the same loop around a direct call, as a program would
  * write it: no function pointer is between the loop and what is measured. The
- * object is touched in the same two places for all of them.
+ * object is touched in the same two places for all of them, or written whole.
  */
 
 #include <string.h>
@@ -31,8 +31,11 @@ struct bench_obj {
 	};
 };
 
-static inline void bench_touch(void *obj, size_t size, uint64_t value)
+static inline void bench_touch(void *obj, size_t size, uint64_t value,
+		bool whole)
 {
+	if (whole)
+		memset(obj, (int) value, size);
 	memcpy(obj, &value, sizeof(value));
 	memcpy((char *) obj + size - sizeof(value), &value, sizeof(value));
 	/* The stores must be done: the compiler may not see through free(). */
@@ -62,6 +65,7 @@ static void id##_defer_one(struct bench_thread *t, void *obj)		\
 									\
 static size_t id##_churn(struct bench_thread *t, size_t n)		\
 {									\
+	bool whole = bench_options.whole;				\
 	size_t size = t->size, i;					\
 									\
 	for (i = 0; i < n; i++) {					\
@@ -69,7 +73,7 @@ static size_t id##_churn(struct bench_thread *t, size_t n)		\
 									\
 		if (!obj)						\
 			break;						\
-		bench_touch(obj, size, i);				\
+		bench_touch(obj, size, i, whole);			\
 		defer_fn(t, obj);					\
 	}								\
 	return i;							\

@@ -75,6 +75,22 @@ size_t bench_rss_kb(void)
 		((size_t) sysconf(_SC_PAGESIZE) / 1024);
 }
 
+static uint64_t status_field(const char *status, const char *name)
+{
+	const char *at = strstr(status, name);
+
+	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+size_t bench_peak_rss_kb(void)
+{
+	char status[8192];
+
+	if (read_file("/proc/self/status", status, sizeof(status)) <= 0)
+		return 0;
+	return (size_t) status_field(status, "\nVmHWM:");
+}
+
 void bench_sleep_ns(uint64_t ns)
 {
 	struct timespec ts = {
@@ -118,13 +134,6 @@ void bench_pin(int index)
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	(void) pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
-}
-
-static uint64_t status_field(const char *status, const char *name)
-{
-	const char *at = strstr(status, name);
-
-	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
 int bench_switches(struct bench_switches *sum)

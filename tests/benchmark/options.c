@@ -78,6 +78,10 @@ static const struct option_entry entries[] = {
 		"time between two calls of an updater (default 0)" },
 	{ "stall_ms", NUMBER, &O.stall_ms, 0, 60000,
 		"hang the allocator so long (scenario latency)" },
+	{ "busy", NUMBER, &O.busy, 0, 1024,
+		"busy loops of the same priority beside the run (default 0)" },
+	{ "whole", FLAG, &O.whole, 0, 0,
+		"write all of each object, not its first and last word" },
 	{ "ck_poll", NUMBER, &O.ck_poll, 1, 1u << 20,
 		"ck_epoch: calls between two polls (default 256)" },
 	{ "max_rss_mb", NUMBER, &O.max_rss_mb, 16, UINT_MAX,
@@ -117,6 +121,10 @@ static void print_help(void)
 		"  kvfree-raw        urcu_kvfree_rcu(ptr, field) on malloc()\n"
 		"  kvfree-kvmalloc   the same on urcu_kvmalloc()\n"
 		"  kvfree-channel    a channel that leaves the objects alone\n"
+		"  kvfree-two        clean calls, on the memb and the mb flavor in turn\n"
+		"  kvfree-unlink     clean calls, the object unlinked from a pointer\n"
+		"  batch             the same, 4,096 unlinked, then synchronize_rcu(),\n"
+		"                    then free() for each: a batch written by hand\n"
 		"  call_rcu, defer_rcu, ck_epoch\n"
 		"                    the peers; with -keep they leave the objects alone\n"
 		"  sync              synchronize_rcu() and free()\n"

@@ -212,6 +212,8 @@ const struct bench_ops *bench_find_ops(const char *reclaimer,
 		if (strcmp(flavors[i].name, flavor))
 			continue;
 		ops = find_in(bench_ops_peers, reclaimer);
+		if (!ops)
+			ops = find_in(bench_ops_two, reclaimer);
 		return ops ? ops : find_in(flavors[i].ops, reclaimer);
 	}
 	return NULL;

@@ -56,12 +56,15 @@ static void emit_stats(const struct urcu_kvfree_stats *before,
 		(double) (after->owner_freed - before->owner_freed));
 	emit("grace_periods",
 		(double) (after->grace_periods - before->grace_periods));
-	emit("drains", (double) (after->drains - before->drains));
+	emit("helped", (double) (after->helped - before->helped));
+	emit("recycled_pct", 100.0 / queued *
+		(double) (after->recycled - before->recycled));
 	emit("kicks", (double) (after->kicks - before->kicks));
 	emit("refills", (double) (after->refills - before->refills));
 	emit("pages_allocated",
 		(double) (after->pages_allocated - before->pages_allocated));
 	emit("pages", (double) after->pages);
+	emit("pending", (double) after->pending);
 }
 
 static void emit_crew(const struct bench_crew *crew)
@@ -84,6 +87,7 @@ static void emit_crew(const struct bench_crew *crew)
 	emit("peak_mb", mb(crew->rss_peak_kb, crew->rss_start_kb));
 	emit("half1_mb", mb(crew->rss_half1_kb, crew->rss_start_kb));
 	emit("half2_mb", mb(crew->rss_half2_kb, crew->rss_start_kb));
+	emit("peak_rss_mb", (double) crew->rss_life_kb / 1024.0);
 	emit("over_rss", crew->over_rss);
 }
 

@@ -79,17 +79,15 @@ static void steady_results(void)
 {
 	const struct urcu_kvfree_stats *b = &state.before, *a = &state.after;
 	double queued = (double) (a->queued - b->queued);
-	double drains = (double) (a->drains - b->drains);
+	double periods = (double) (a->grace_periods - b->grace_periods);
 
 	emit("queued", queued);
 	emit("emergency_ppm",
 		1e6 * (double) (a->emergency - b->emergency) / queued);
-	emit("drains", drains);
-	/* A drain on the timer takes one partial page of each updater. */
-	if (drains > 0)
-		emit("records_per_drain",
-			queued / drains / bench_options.updaters);
-	emit("grace_periods", (double) (a->grace_periods - b->grace_periods));
+	emit("grace_periods", periods);
+	if (periods > 0)
+		emit("objects_per_gp",
+			queued / periods / bench_options.updaters);
 	emit("refills", (double) (a->refills - b->refills));
 	emit("pages_allocated",
 		(double) (a->pages_allocated - b->pages_allocated));

@@ -13,7 +13,7 @@ failed=0
 
 # A benchmark says nothing there, its stalled allocator is in the way of theirs,
 # and liburcu-bp's inline reader is misaligned in UBSan's eyes.
-if nm "$bench" 2>/dev/null | grep -qE '__(asan|tsan|ubsan)_'; then
+if nm "$bench" 2>/dev/null | grep -qE '__(asan_report|tsan_func|ubsan_handle)'; then
 	echo "SKIP: built with a sanitizer"
 	exit 77
 fi
@@ -33,13 +33,17 @@ expect() {
 trap 'rm -f smoke.err.$$ smoke.csv.$$' EXIT
 
 for flavor in memb mb qsbr bp; do
-	for reclaimer in kvfree kvfree-raw kvfree-kvmalloc call_rcu defer_rcu; do
+	for reclaimer in kvfree kvfree-raw kvfree-kvmalloc kvfree-unlink \
+			call_rcu defer_rcu batch; do
 		expect 0 --flavor=$flavor --reclaimer=$reclaimer \
 			--kfree_nthreads=2 --nreaders=1 --kfree_loops=3
 	done
 done
 expect 0 --reclaimer=none --kfree_loops=3
 expect 0 --reclaimer=sync --kfree_loops=1 --kfree_alloc_num=100
+expect 0 --reclaimer=kvfree-two --kfree_nthreads=2 --nreaders=1 --kfree_loops=3
+expect 0 --busy=2 --kfree_loops=3
+expect 0 --whole --kfree_alloc_size=4096 --kfree_alloc_num=100 --kfree_loops=3
 expect 0 --kfree_by_call_rcu --kfree_loops=1
 expect 0 --scenario=flood --duration_ms=30 --nreaders=1
 expect 0 --scenario=call --reclaimer=kvfree-raw --kfree_loops=3
@@ -49,6 +53,16 @@ expect 0 --scenario=latency --reclaimer=kvfree-raw --kfree_loops=2
 expect 0 --scenario=steady --reclaimer=kvfree-raw --interval_ns=1000 \
 	--duration_ms=20
 expect 0 --scenario=barrier --kfree_loops=3
+for reclaimer in kvfree call_rcu; do
+	expect 0 --scenario=barriers --reclaimer=$reclaimer \
+		--kfree_nthreads=8 --kfree_loops=2
+done
+for reclaimer in kvfree kvfree-raw defer_rcu; do
+	expect 0 --scenario=first --reclaimer=$reclaimer \
+		--kfree_nthreads=20 --kfree_loops=3
+done
+expect 0 --scenario=table --reclaimer=kvfree-raw --kfree_alloc_num=1000
+expect 0 --scenario=line --reclaimer=none
 expect 0 --scenario=footprint --reclaimer=kvfree-channel --kfree_nthreads=5 \
 	--kfree_alloc_num=10
 expect 0 --scenario=turnover --kfree_loops=4 --kfree_alloc_num=600
@@ -65,6 +79,9 @@ fi
 expect 2 --scenario=nonsense
 expect 2 --reclaimer=nonsense
 expect 2 --flavor=nonsense --reclaimer=none
+expect 2 --scenario=table --reclaimer=call_rcu
+expect 2 --scenario=table --kfree_alloc_size=24
+expect 2 --busy=many
 expect 2 --kfree_loops=0
 expect 2 --kfree_loops=many
 expect 2 --scenario=latency --stall_ms=10 --interval_ns=1000

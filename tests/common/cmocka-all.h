@@ -21,6 +21,10 @@
 
 #include "kvtest.h"
 
+/* Define a test; one that runs on each flavor gets it with kvtest_of(state). */
+#define TEST(name)							\
+	static void name(void **state __attribute__((unused)))
+
 /* Four entries of a test table: the test once on each flavor. The test gets
  * its flavor through kvtest_of(). */
 #define KVTEST_ON(f, setup, teardown, nr, name)				\

@@ -18,9 +18,9 @@
 #endif
 
 /* A slot is a cache line, so that objects are not neighbours by chance. */
-union __attribute__((aligned(64))) slot {
+union __attribute__((aligned(KVARENA_BYTES))) slot {
 	struct kvtest_object object;
-	char bytes[64];
+	char bytes[KVARENA_BYTES];
 };
 
 /* Never moves and is never given back, so that any thread may ask whether a
@@ -89,7 +89,7 @@ static size_t index_of(const void *ptr)
 	return ((uintptr_t) ptr - (uintptr_t) slots) / sizeof(slots[0]);
 }
 
-static bool has(const void *ptr)
+bool kvarena_has(const void *ptr)
 {
 	return (uintptr_t) ptr - (uintptr_t) slots < sizeof(slots);
 }
@@ -110,7 +110,7 @@ void kvarena_free(void *ptr)
 {
 	struct kvtest_object *object = ptr;
 
-	if (!has(ptr)) {
+	if (!kvarena_has(ptr)) {
 		__real_free(ptr);
 		return;
 	}

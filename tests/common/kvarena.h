@@ -21,6 +21,8 @@
 
 /* Objects that there is room for. */
 #define KVARENA_ROOM	((size_t) 1 << 18)
+/* What malloc_usable_size() says of each, if the library asks. */
+#define KVARENA_BYTES	64
 
 /* Forget all objects. */
 void kvarena_reset(void);
@@ -35,6 +37,8 @@ size_t kvarena_made(void);
 size_t kvarena_freed(void);
 size_t kvarena_twice(void);
 bool kvarena_is_freed(const void *ptr);
+/* Whether @ptr is of the arena. */
+bool kvarena_has(const void *ptr);
 
 /* Whether all that were made were freed: for kvtest_wait(). */
 bool kvarena_all_freed(void *unused);

@@ -13,29 +13,33 @@
 #include <urcu/rawcheck.h>
 
 #include "kvtest.h"
-#include "runtime.h"
-#include "thread.h"
+#include "area.h"
+#include "cache.h"
+#include "service.h"
+#include "start.h"
+#include "timer.h"
 
 /*
  * Lock a record, as a holder that is stopped would have it locked: the test goes
  * on meanwhile, and is no raw context to urcu-rawcheck.
  */
-static inline void kvinside_lock(struct kvfree_thread *thread)
+static inline void kvinside_lock(struct kvfree_record *record)
 {
-	kvfree_thread_lock(thread);
-	urcu_rawcheck_disown(&thread->lock);
+	kvfree_record_lock(record);
+	urcu_rawcheck_disown(&record->lock);
 }
 
 /* The calling thread's record, made if need be. */
-static inline struct kvfree_thread *kvinside_record(
+static inline struct kvfree_record *kvinside_record(
 		const struct rcu_flavor_struct *rcu)
 {
-	struct kvfree_thread *thread =
-		kvfree_thread_get_clean(kvfree_domain_get(rcu));
+	struct kvfree_record *record =
+		kvfree_record_get_clean(kvfree_domain_get(rcu));
 
-	if (!thread)
+	if (!record)
 		abort();
-	return thread;
+	kvfree_cache_prefill(record);
+	return record;
 }
 
 /* Queue on the emergency list: what a raw call does when the record is locked.
@@ -45,56 +49,48 @@ static inline void kvinside_queue_emergency(
 		struct kvtest_object *object,
 		struct urcu_kvfree_channel *channel)
 {
-	struct kvfree_thread *thread = kvinside_record(rcu);
+	struct kvfree_record *record = kvinside_record(rcu);
 
-	kvinside_lock(thread);
+	kvinside_lock(record);
 	if (channel)
 		urcu_kvfree_rcu_channel_flavor(rcu, object, head, channel);
 	else
 		urcu_kvfree_rcu_flavor(rcu, object, head);
-	kvfree_thread_unlock(thread);
+	kvfree_record_unlock(record);
 }
 
-/* Empty pages in @thread's cache. */
-static inline unsigned int kvinside_cached(struct kvfree_thread *thread)
+/* Empty pages in @record's cache. */
+static inline unsigned int kvinside_cached(struct kvfree_record *record)
 {
 	unsigned int nr;
 
-	kvfree_thread_lock(thread);
-	nr = thread->nr_cached;
-	kvfree_thread_unlock(thread);
+	kvfree_record_lock(record);
+	nr = record->nr_cached;
+	kvfree_record_unlock(record);
 	return nr;
 }
 
-/* Take all pages out of @thread's cache. */
-static inline void kvinside_empty_cache(struct kvfree_thread *thread)
+/* Take all pages out of @record's cache. */
+static inline void kvinside_empty_cache(struct kvfree_record *record)
 {
-	struct kvfree_bulk *bulk;
+	struct kvfree_page_list spare = { NULL, NULL, 0 };
 
-	do {
-		kvfree_thread_lock(thread);
-		bulk = thread->cache;
-		if (bulk) {
-			thread->cache = bulk->next;
-			thread->nr_cached--;
-		}
-		kvfree_thread_unlock(thread);
-		kvfree_bulk_free(thread->domain, bulk);
-	} while (bulk);
+	kvfree_record_lock(record);
+	kvfree_cache_trim(record, 0, &spare);
+	kvfree_record_unlock(record);
+	kvfree_page_list_free(&record->domain->count.page, &spare);
 }
 
-/* Make the current page of @thread ripe, as a batch would. */
-static inline void kvinside_ripen(struct kvfree_thread *thread)
+/* Make the open page of @record ripe: close it and run its grace period. */
+static inline void kvinside_ripen(struct kvfree_record *record)
 {
-	struct kvfree_bulk *bulk;
+	unsigned long cookie;
 
-	kvfree_thread_lock(thread);
-	bulk = thread->current[KVFREE_CHANNEL_MALLOC];
-	thread->current[KVFREE_CHANNEL_MALLOC] = NULL;
-	thread->nr_queued += bulk->nr;
-	bulk->next = thread->ripe;
-	kvfree_thread_set_ripe(thread, bulk, thread->nr_ripe_pages + 1);
-	kvfree_thread_unlock(thread);
+	kvfree_record_lock(record);
+	kvfree_record_close(record, KVFREE_CHANNEL_MALLOC);
+	kvfree_record_unlock(record);
+	cookie = kvfree_gp_cookie(&record->domain->gp);
+	kvfree_domain_wait(record->domain, cookie);
 }
 
 /* Skips a test of the range of large allocations where there is none: 32 bits. */
@@ -108,46 +104,51 @@ static inline void kvinside_ripen(struct kvfree_thread *thread)
 static inline unsigned int kvinside_count_records(
 		struct kvfree_domain *domain)
 {
-	struct kvfree_thread *thread;
+	struct kvfree_record *record;
 	unsigned int nr = 0;
 
-	kvfree_for_each_thread(thread, domain)
+	kvfree_for_each_record(record, domain)
 		nr++;
 	return nr;
+}
+
+/* No work is queued or runs on @wq. */
+static inline bool kvinside_is_quiet(struct kvfree_workqueue *wq)
+{
+	bool quiet;
+
+	pthread_mutex_lock(&wq->lock);
+	quiet = !wq->head && !wq->running;
+	pthread_mutex_unlock(&wq->lock);
+	return quiet;
 }
 
 /* No work is queued or runs, and no refill is asked for. */
 static inline bool kvinside_is_idle(void *unused)
 {
-	struct kvfree_runtime *rt = &kvfree_runtime;
 	struct kvfree_domain *domain;
-	struct kvfree_thread *thread;
+	struct kvfree_record *record;
 	struct itimerspec left;
 	bool idle;
 
 	(void) unused;
-	if (!kvfree_runtime_running())
+	if (!kvfree_is_running())
 		return true;
-	if (timerfd_gettime(rt->timer.refill, &left))
+	if (timerfd_gettime(kvfree_timer.fd[KVFREE_ALARM_REFILL], &left))
 		abort();
-	pthread_mutex_lock(&rt->workqueue.lock);
-	idle = !rt->workqueue.head && !rt->refill.running;
-	kvfree_for_each_domain(domain)
-		if (domain->drain.running || domain->reap.running)
+	idle = kvinside_is_quiet(&kvfree_pool);
+	kvfree_for_each_domain(domain) {
+		if (!kvinside_is_quiet(&domain->gp_thread))
 			idle = false;
-	pthread_mutex_unlock(&rt->workqueue.lock);
-	/* The timer may have fired and its work not be queued yet. During a
-	 * hold requests wait, and nothing is under way. */
-	if (!__atomic_load_n(&rt->refill_hold, __ATOMIC_SEQ_CST))
-		kvfree_for_each_domain(domain) {
-			if (__atomic_load_n(&domain->blanks_wanted,
+		/* The timer may have fired and its work not be queued yet.
+		 * During a hold requests wait, and nothing is under way. */
+		if (kvfree_refill_is_held())
+			continue;
+		kvfree_for_each_record(record, domain)
+			if (__atomic_load_n(&record->refill_gate,
 					__ATOMIC_SEQ_CST))
 				idle = false;
-			kvfree_for_each_thread(thread, domain)
-				if (__atomic_load_n(&thread->refill_gate,
-						__ATOMIC_SEQ_CST))
-					idle = false;
-		}
+	}
 	return idle && !left.it_value.tv_sec && !left.it_value.tv_nsec;
 }
 

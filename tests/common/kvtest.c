@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "kvtest.h"
 #include "tsan.h"
@@ -218,6 +220,41 @@ bool kvtest_threads_become(const char *prefix, unsigned int nr)
 
 	while (kvtest_count_threads(prefix) != nr) {
 		if (kvtest_msec() >= end)
+			return false;
+		kvtest_sleep_msec(1);
+	}
+	return true;
+}
+
+int kvtest_tid(void)
+{
+	return (int) syscall(SYS_gettid);
+}
+
+/* The letter in the stat file of a thread, which comes after its name. */
+static char state_of(int tid)
+{
+	char path[64], text[256], *end;
+	size_t n;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	file = fopen(path, "r");
+	if (!file)
+		return '\0';	/* it ended */
+	n = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[n] = '\0';
+	end = strrchr(text, ')');
+	return end && end[1] ? end[2] : '\0';
+}
+
+bool kvtest_sleeps(int tid)
+{
+	unsigned int looks;
+
+	for (looks = 0; looks < 10; looks++) {
+		if (state_of(tid) != 'S')
 			return false;
 		kvtest_sleep_msec(1);
 	}

@@ -119,6 +119,15 @@ unsigned int kvtest_count_threads(const char *prefix);
  * moment yet. False after a long time. */
 bool kvtest_threads_become(const char *prefix, unsigned int nr);
 
+/*
+ * The calling thread's id, and whether the thread with that id sleeps: for tests
+ * that let another thread get stuck, or see that it does not. A thread that waits
+ * in the library sleeps; so may one that is about to go on, which is why
+ * _sleeps looks several times and wants to see it sleep each time.
+ */
+int kvtest_tid(void);
+bool kvtest_sleeps(int tid);
+
 /* Open descriptors of this process. */
 unsigned int kvtest_count_fds(void);
 

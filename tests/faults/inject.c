@@ -10,7 +10,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -31,6 +33,7 @@ uint64_t inject_allocated;
 
 static struct inject_state *state;
 static int cleared;	/* atomic */
+static int refused[INJECT_FNS];	/* atomic: errors, 0: none */
 
 static __attribute__((constructor(101))) void find_state(void)
 {
@@ -51,6 +54,11 @@ struct inject_state *inject_state(void)
 	return state;
 }
 
+void inject_refuse(enum inject_fn fn, int error)
+{
+	__atomic_store_n(&refused[fn], error, __ATOMIC_SEQ_CST);
+}
+
 void inject_clear(void)
 {
 	__atomic_store_n(&cleared, 1, __ATOMIC_SEQ_CST);
@@ -60,10 +68,16 @@ void inject_clear(void)
 static bool fails(enum inject_fn fn)
 {
 	const struct inject_plan *plan;
+	int error;
 	uint32_t n;
 
 	if (!state || __atomic_load_n(&cleared, __ATOMIC_SEQ_CST))
 		return false;
+	error = __atomic_load_n(&refused[fn], __ATOMIC_SEQ_CST);
+	if (error) {
+		errno = error;
+		return true;
+	}
 	plan = &state->plan;
 	n = __atomic_add_fetch(&state->calls[fn], 1, __ATOMIC_RELAXED);
 	if (plan->fn != fn || plan->mode == INJECT_NEVER ||
@@ -123,6 +137,12 @@ WRAP_INT(ssize_t, read, (int fd, void *buf, size_t size), (fd, buf, size))
 WRAP_INT(ssize_t, write, (int fd, const void *buf, size_t size),
 	(fd, buf, size))
 
+WRAP_INT(int, sched_setaffinity, (pid_t tid, size_t size,
+	const cpu_set_t *cpus), (tid, size, cpus))
+WRAP_INT(int, sched_getaffinity, (pid_t tid, size_t size, cpu_set_t *cpus),
+	(tid, size, cpus))
+WRAP_INT(int, sched_getscheduler, (pid_t tid), (tid))
+
 int inject_open(const char *path, int flags, ...);
 int inject_open(const char *path, int flags, ...)
 {
@@ -148,6 +168,13 @@ static void *counted(void *mem)
 	if (mem)
 		__atomic_fetch_add(&inject_allocated, 1, __ATOMIC_RELAXED);
 	return mem;
+}
+
+/* It cannot fail, but it must be where malloc() is: the library looks. */
+size_t inject_malloc_usable_size(void *ptr);
+size_t inject_malloc_usable_size(void *ptr)
+{
+	return malloc_usable_size(ptr);
 }
 
 void *inject_malloc(size_t size);

@@ -36,7 +36,10 @@
 	X(eventfd, ENFILE, 0, 0)			\
 	X(open, EMFILE, 0, 0)				\
 	X(read, EAGAIN, EINTR, ECANCELED)		\
-	X(write, EINTR, 0, 0)
+	X(write, EINTR, 0, 0)				\
+	X(sched_setaffinity, EPERM, EINVAL, 0)		\
+	X(sched_getaffinity, EPERM, 0, 0)		\
+	X(sched_getscheduler, EPERM, 0, 0)
 
 enum inject_fn {
 #define X(name, ...)	INJECT_##name,
@@ -77,6 +80,9 @@ struct inject_state {
 
 /* The state of a process that the driver started, or NULL. */
 struct inject_state *inject_state(void);
+
+/* From here on @fn always fails with @error, whatever the plan is. */
+void inject_refuse(enum inject_fn fn, int error);
 
 /* From here on nothing fails in this process and its children to be. */
 void inject_clear(void);

@@ -92,23 +92,44 @@ static void describe(const struct inject_plan *plan, char *text, size_t size)
 	}
 }
 
+static void set_one(const char *name, const char *value)
+{
+	char variable[64];
+
+	snprintf(variable, sizeof(variable), "URCU_KVFREE_%s", name);
+	if (setenv(variable, value, 1))
+		_exit(125);
+}
+
+/* Those of the scenario, on top of ours. */
+static void set_settings(const char *text)
+{
+	char name[32], value[16];
+	int used;
+
+	while (text && sscanf(text, " %31[A-Z_]=%15[a-z0-9]%n", name, value,
+			&used) == 2) {
+		set_one(name, value);
+		text += used;
+	}
+}
+
 static void set_environment(const struct scenario *scenario, int fd)
 {
 	char number[16];
 
 	snprintf(number, sizeof(number), "%d", fd);
 	setenv(INJECT_ENV, number, 1);
+	unsetenv("URCU_KVFREE_DEBUG");
+	unsetenv("URCU_KVFREE_MAX_PENDING_BYTES");
 	/* Short times and small numbers: much happens in a short run. */
-	setenv("URCU_KVFREE_DRAIN_MSEC", "1", 1);
-	setenv("URCU_KVFREE_REFILL_BACKOFF_MSEC", "2", 1);
-	setenv("URCU_KVFREE_MIN_CACHED_PAGES", "2", 1);
-	setenv("URCU_KVFREE_KICK_PAGES", "2", 1);
-	setenv("URCU_KVFREE_WORKERS", "2", 1);
-	setenv("URCU_KVFREE_LARGE_THRESHOLD", "16384", 1);
-	if (scenario->debug)
-		setenv("URCU_KVFREE_DEBUG", scenario->debug, 1);
-	else
-		unsetenv("URCU_KVFREE_DEBUG");
+	set_one("DRAIN_MSEC", "1");
+	set_one("REFILL_BACKOFF_MSEC", "2");
+	set_one("MIN_CACHED_PAGES", "2");
+	set_one("BATCH_BYTES", "4096");
+	set_one("WORKERS", "2");
+	set_one("LARGE_THRESHOLD", "16384");
+	set_settings(scenario->settings);
 }
 
 /* In the child. */

@@ -16,7 +16,8 @@ struct scenario {
 	const char *name;
 	const char *what;
 	void (*run)(void);
-	const char *debug;	/* URCU_KVFREE_DEBUG, or NULL */
+	const char *settings;	/* "NAME=VALUE NAME=VALUE", without the
+				 * URCU_KVFREE_ of the environment; or NULL */
 	bool abandons;		/* not all memory comes back: no balance */
 };
 

@@ -22,13 +22,15 @@ my %fast = map { $_ => 1 } qw(pthread_spin_trylock pthread_spin_unlock
 	raw_slow emergency_queue);
 # Undoing what debugging did; a flag is tested before it.
 $fast{kvfree_debug_forget} = 1;
-# Atomics, one bare system call, a store into the thread's own descriptor, the
+# Atomics, one bare system call, a store into the thread's own descriptor and a load
+# from it, the processor's number (memory that the kernel shares), the
 # address of errno, and the end of a process whose stack is smashed.
 my %outside = map { $_ => 1 } qw(pthread_spin_trylock pthread_spin_unlock
-	timerfd_settime pthread_setspecific __errno_location __stack_chk_fail);
+	timerfd_settime pthread_setspecific pthread_getcpuclockid
+	pthread_self sched_getcpu __errno_location __stack_chk_fail);
 # The first call of a process, clean by contract; abort with a message; the
 # report of a double free in debugging.
-my %cut = map { $_ => 1 } qw(kvfree_runtime_start_clean runtime_start
+my %cut = map { $_ => 1 } qw(kvfree_start_clean runtime_start
 	kvfree_die report);
 
 my $any_tls = 0;
@@ -78,7 +80,7 @@ for (lines_of($readelf, '-rW', $library)) {
 }
 for (lines_of($readelf, '--dyn-syms', '-W', $library)) {
 	skip("built with a sanitizer or for coverage")
-		if /\b__(asan|tsan|ubsan|gcov)_/;
+		if /\b__(asan_report|tsan_func|ubsan_handle|gcov_)/;
 }
 
 # ----------------------------------------------------------------------

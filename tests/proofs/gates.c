@@ -17,9 +17,9 @@
 
 #include "kvinside.h"
 #include "proof.h"
-#include "refill.h"
+#include "cache.h"
 
-#define MANY		65536	/* kick_pages that never fill */
+#define MANY		((size_t) 1 << 30) /* batch_bytes that never fill */
 #define FAR		60000	/* a drain_msec that never comes */
 
 struct object {
@@ -86,13 +86,13 @@ static void queue(unsigned int nr)
 }
 
 /* Straight to the emergency list. */
-static void queue_emergency(struct kvfree_thread *record)
+static void queue_emergency(struct kvfree_record *record)
 {
 	struct object *object = new_object();
 
-	kvfree_thread_lock(record);
+	kvfree_record_lock(record);
 	queue_one(object);
-	kvfree_thread_unlock(record);
+	kvfree_record_unlock(record);
 }
 
 static bool nothing_pending(void *arg)
@@ -106,7 +106,7 @@ static uint64_t refills(void)
 	return kvtest_stats(flavor).refills;
 }
 
-/* Pages may also come back from a drain: it is the refill that counts. */
+/* Pages may also come back from a worker: it is the refill that counts. */
 static bool refilled(void *arg)
 {
 	return refills() > *(uint64_t *) arg;
@@ -114,7 +114,7 @@ static bool refilled(void *arg)
 
 static bool has_blank(void *arg)
 {
-	return proof_load((struct kvfree_thread **) arg) != NULL;
+	return proof_load((struct kvfree_record **) arg) != NULL;
 }
 
 static void expect(bool (*what)(void *arg), void *arg, const char *name)
@@ -126,16 +126,16 @@ static void expect(bool (*what)(void *arg), void *arg, const char *name)
 
 /*
  * Until a call finds no page and asks for a refill, or tries to. Not always at
- * once: a drain may bring pages back. How many refills there had been.
+ * once: a worker may bring pages back. How many refills there had been.
  */
-static uint64_t run_dry(struct kvfree_thread *record)
+static uint64_t run_dry(struct kvfree_record *record)
 {
 	uint64_t before = refills();
 
 	proof_store(&failed, 0);
 	do {
 		kvinside_empty_cache(record);
-		queue(KVFREE_BULK_RECORDS + 1);
+		queue(KVFREE_PAGE_PTRS + 1);
 	} while (!proof_load(&record->refill_gate) && !proof_load(&failed) &&
 		 refills() == before);
 	return before;
@@ -147,7 +147,7 @@ static uint64_t run_dry(struct kvfree_thread *record)
 /* No failure at all: a gate that was served once is open again. */
 static void time_and_again(void)
 {
-	struct kvfree_thread *record = proof_record(flavor);
+	struct kvfree_record *record = proof_record(flavor);
 	unsigned int i;
 
 	for (i = 0; i < 5; i++) {
@@ -161,10 +161,10 @@ static void time_and_again(void)
 
 static void the_refill_timer(void)
 {
-	struct kvfree_thread *record = proof_record(flavor);
+	struct kvfree_record *record = proof_record(flavor);
 	uint64_t before;
 
-	fail(kvfree_runtime.timer.refill, 1000000);
+	fail(kvfree_timer.fd[KVFREE_ALARM_REFILL], 1000000);
 	/* What was asked for before may come first. */
 	do
 		run_dry(record);
@@ -176,7 +176,7 @@ static void the_refill_timer(void)
 
 static void the_tick_timer(void)
 {
-	struct kvfree_thread *record = proof_record(flavor);
+	struct kvfree_record *record = proof_record(flavor);
 	uint64_t end = kvtest_msec() + bound_msec;
 
 	urcu_kvfree_rcu_barrier_flavor(flavor);
@@ -193,27 +193,27 @@ static void the_tick_timer(void)
 	expect(nothing_pending, NULL, "tick");
 }
 
-/* Whether there was a drain; while there was none, more is queued. */
-static bool drained(void *arg)
+/* Whether there was a grace period; while there was none, more is queued. */
+static bool passed(void *arg)
 {
 	queue(64);
-	return kvtest_stats(flavor).drains > *(uint64_t *) arg;
+	return kvtest_stats(flavor).grace_periods > *(uint64_t *) arg;
 }
 
 static void the_kick_timer(void)
 {
-	uint64_t drains;
+	uint64_t before;
 
 	proof_record(flavor);
 	urcu_kvfree_rcu_barrier_flavor(flavor);
-	drains = kvtest_stats(flavor).drains;
-	fail(kvfree_runtime.timer.kick, 1000000);
+	before = kvtest_stats(flavor).grace_periods;
+	fail(kvfree_timer.fd[KVFREE_ALARM_KICK], 1000000);
 	while (!proof_load(&failed))
 		queue(1);
 	no_more_failures("kick");
-	proof_require(kvtest_stats(flavor).drains == drains,
-		"kick: there was a drain without one");
-	expect(drained, &drains, "kick");
+	proof_require(kvtest_stats(flavor).grace_periods == before,
+		"kick: there was a grace period without one");
+	expect(passed, &before, "kick");
 }
 
 static void the_blank_gate(void)
@@ -226,11 +226,10 @@ static void the_blank_gate(void)
 	domain = kvfree_domain_get(flavor);
 	for (i = 0; i < KVFREE_BLANKS; i++)
 		if (domain->blank[i]) {
-			proof_store(&domain->blank[i]->state,
-					KVFREE_THREAD_FREE);
+			kvfree_record_give_back(domain->blank[i]);
 			proof_store(&domain->blank[i], NULL);
 		}
-	fail(kvfree_runtime.timer.refill, 1000000);
+	fail(kvfree_timer.fd[KVFREE_ALARM_REFILL], 1000000);
 	queue(1);
 	no_more_failures("blank record");
 	queue(1);
@@ -240,10 +239,10 @@ static void the_blank_gate(void)
 /* The back-off after a failed refill, armed by the worker. */
 static void the_back_off(void)
 {
-	struct kvfree_thread *record = proof_record(flavor);
+	struct kvfree_record *record = proof_record(flavor);
 	uint64_t before;
 
-	fail(kvfree_runtime.timer.refill, 1000000);
+	fail(kvfree_timer.fd[KVFREE_ALARM_REFILL], 1000000);
 	kvfree_refill_hold();
 	no_more_failures("back-off");
 	before = run_dry(record);
@@ -253,7 +252,7 @@ static void the_back_off(void)
 /* The gate is taken, and the library stops before a worker hears of it. */
 static void a_stop_in_between(void)
 {
-	struct kvfree_thread *record = proof_record(flavor);
+	struct kvfree_record *record = proof_record(flavor);
 	uint64_t before;
 
 	kvinside_empty_cache(record);
@@ -283,7 +282,7 @@ int main(void)
 	proof_all_freed(flavor);
 	urcu_kvfree_exit();
 
-	proof_init(FAR, 1, 2, 0);
+	proof_init(FAR, 4096, 2, 0);
 	the_kick_timer();
 	proof_all_freed(flavor);
 	urcu_kvfree_exit();

@@ -5,7 +5,7 @@
  * inversion.c - a raw call of a SCHED_FIFO thread never waits for a
  * SCHED_OTHER thread that it preempted
  *
- * All threads are on one processor. A drain (SCHED_OTHER) is inside its
+ * All threads are on one processor. A worker (SCHED_OTHER) is inside its
  * critical section, with the lock of the owner's record held, and stays there
  * busy. The owner, SCHED_FIFO, wakes up, preempts it and makes raw calls that
  * want that lock. The holder cannot run until the owner is through, so whoever
@@ -33,7 +33,7 @@ struct object {
 
 static const struct rcu_flavor_struct *flavor;
 static struct object *objects[CALLS];
-static struct kvfree_thread *owners;	/* the owner's record */
+static struct kvfree_record *owners;	/* the owner's record */
 static enum kvfree_hook_place busy_at;	/* where the holder stands */
 static int armed, standing, owner_through, owner_ready;
 static __thread bool may_stand;		/* this thread may become the holder */
@@ -41,7 +41,7 @@ static __thread bool is_owner;
 static long given_up;
 static int through_while_standing;
 
-static bool is_locked(struct kvfree_thread *record)
+static bool is_locked(struct kvfree_record *record)
 {
 	if (pthread_spin_trylock(&record->lock) != 0)
 		return true;
@@ -55,7 +55,7 @@ static void hook(enum kvfree_hook_place place)
 	if (is_owner || !proof_load(&armed) || place != proof_load(&busy_at) ||
 	    proof_load(&standing))
 		return;
-	if (place == KVFREE_HOOK_DRAIN_LOCKED && !is_locked(owners))
+	if (place == KVFREE_HOOK_TICK_LOCKED && !is_locked(owners))
 		return;		/* another record's turn */
 	if (place == KVFREE_HOOK_EMERGENCY_LINKED && !may_stand)
 		return;
@@ -92,7 +92,7 @@ static void *owner(void *arg)
 	(void) arg;
 	is_owner = true;
 	owners = proof_record(flavor);
-	/* Something to collect, so that a drain has a reason to come. */
+	/* Something to close, so that a tick has a reason to come. */
 	urcu_kvfree_rcu_flavor(flavor, malloc(64));
 	set_fifo();
 	proof_store(&owner_ready, 1);
@@ -111,12 +111,12 @@ static void *owner(void *arg)
 /* The second scene's holder: a SCHED_OTHER thread in an emergency push. */
 static void *pusher(void *arg)
 {
-	struct kvfree_thread *record = proof_record(flavor);
+	struct kvfree_record *record = proof_record(flavor);
 
 	may_stand = true;
-	kvfree_thread_lock(record);
+	kvfree_record_lock(record);
 	urcu_kvfree_rcu_flavor(flavor, (struct object *) arg, head);
-	kvfree_thread_unlock(record);
+	kvfree_record_unlock(record);
 	return NULL;
 }
 
@@ -148,7 +148,7 @@ static void scene(enum kvfree_hook_place place, const char *name)
 	proof_require(given_up == 0, "%s: the caller slept %ld times", name,
 		given_up);
 	after = kvtest_stats(flavor);
-	if (place == KVFREE_HOOK_DRAIN_LOCKED)
+	if (place == KVFREE_HOOK_TICK_LOCKED)
 		proof_require(after.emergency - before.emergency >= CALLS,
 			"%s: the lock was not held", name);
 	proof_all_freed(flavor);
@@ -183,7 +183,7 @@ int main(void)
 	kvfree_check_hook = hook;
 	proof_init(1, 0, 2, 0);
 	for (round = 0; round < rounds; round++) {
-		scene(KVFREE_HOOK_DRAIN_LOCKED, "drain holds the lock");
+		scene(KVFREE_HOOK_TICK_LOCKED, "tick holds the lock");
 		scene(KVFREE_HOOK_EMERGENCY_LINKED, "push is under way");
 	}
 	urcu_kvfree_exit();

@@ -60,7 +60,7 @@ static void *new_object(void)
 	return object;
 }
 
-static void raw_calls(struct kvfree_thread *record, unsigned int i)
+static void raw_calls(struct kvfree_record *record, unsigned int i)
 {
 	struct object *a = new_object(), *b = new_object(), *c = new_object();
 	struct object *d = new_object();
@@ -71,10 +71,10 @@ static void raw_calls(struct kvfree_thread *record, unsigned int i)
 	urcu_kvfree_rcu_channel_flavor(flavor, b, head, channel);
 	done = urcu_kvfree_rcu_try_flavor(flavor, c);
 	if (i % 16 == 0)
-		kvfree_thread_lock(record);
+		kvfree_record_lock(record);
 	urcu_kvfree_rcu_flavor(flavor, d, head);
 	if (i % 16 == 0)
-		kvfree_thread_unlock(record);
+		kvfree_record_unlock(record);
 	in_raw = false;
 	if (!done)
 		free(c);
@@ -82,19 +82,20 @@ static void raw_calls(struct kvfree_thread *record, unsigned int i)
 
 int main(void)
 {
-	struct kvfree_thread *record;
+	struct kvfree_record *record;
 	long ripe_seen = 0;
 	unsigned int i, rounds = ROUNDS * (proof_long() ? 20 : 1);
 
 	proof_start("neverfree", proof_long() ? 300 : 60);
 	flavor = &urcu_memb_flavor;
-	proof_init(1, 1, 2, 0);
+	proof_init(1, 4096, 2, 0);
 	channel = urcu_kvfree_channel_create("never", free_channel, NULL);
 	proof_require(channel != NULL, "no channel");
 	record = proof_record(flavor);
 	for (i = 0; i < rounds; i++) {
-		/* Loaded as the owner may: see thread.h. */
-		ripe_seen += proof_load(&record->ripe) != NULL;
+		kvfree_record_lock(record);
+		ripe_seen += kvfree_record_ripe_page(record) != NULL;
+		kvfree_record_unlock(record);
 		raw_calls(record, i);
 		in_clean = true;
 		urcu_kvfree_rcu_flavor(flavor, new_object());

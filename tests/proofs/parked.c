@@ -20,7 +20,7 @@
 
 #include "proof.h"
 
-#define MANY		65536	/* kick_pages that never fill */
+#define MANY		((size_t) 1 << 30) /* batch_bytes that never fill */
 
 struct object {
 	struct rcu_head head;
@@ -30,7 +30,7 @@ struct object {
 static unsigned int bound_msec = 20000;
 static struct urcu_kvfree_channel *channel;
 static const struct rcu_flavor_struct *flavor;
-static struct kvfree_thread *victims;	/* the victim's record */
+static struct kvfree_record *victims;	/* the victim's record */
 static __thread bool is_victim;
 static int parked, release;
 static int reading, read_no_more;
@@ -66,15 +66,15 @@ static bool is_two(void *arg)
 /* What this thread queues with @rcu gets freed. */
 static void progress(const struct rcu_flavor_struct *rcu, const char *what)
 {
-	struct kvfree_thread *record = proof_record(rcu);
+	struct kvfree_record *record = proof_record(rcu);
 	static int freed;
 	struct object *first = new_object(&freed), *second = new_object(&freed);
 
 	proof_store(&freed, 0);
 	urcu_kvfree_rcu_channel_flavor(rcu, first, head, channel);
-	kvfree_thread_lock(record);
+	kvfree_record_lock(record);
 	urcu_kvfree_rcu_channel_flavor(rcu, second, head, channel);
-	kvfree_thread_unlock(record);
+	kvfree_record_unlock(record);
 	proof_require(kvtest_wait(is_two, &freed, bound_msec),
 		"%s: another thread's objects are not freed", what);
 	proof_say("%s: others go on", what);
@@ -153,13 +153,13 @@ static void during_refill(void)
 	/* As large as it gets: the cache is below it whatever it holds. */
 	nr = KVFREE_MAX_TARGET;
 	proof_store(&victims->target, nr);
-	kvfree_refill_request(&victims->refill_gate);
+	kvfree_cache_request(victims);
 	proof_require(kvtest_wait(nobody_wants_it, &victims->refill_gate,
 		bound_msec), "the refill did not begin");
 	progress(flavor, "victim's refill");
 }
 
-/* A reader, a batch that waits for it, and a wait that seems long. */
+/* A reader, a grace period that waits for it, and a wait that seems long. */
 static void during_stall(void)
 {
 	struct kvfree_domain *domain = kvfree_domain_get(flavor);
@@ -169,9 +169,9 @@ static void during_stall(void)
 	proof_wait_for(&reading, 1);
 	urcu_kvfree_rcu_channel_flavor(flavor, new_object(&freed), head,
 		channel);
-	proof_require(kvtest_wait(waits, &domain->gp_since, bound_msec),
+	proof_require(kvtest_wait(waits, &domain->gp.since_msec, bound_msec),
 		"no grace period began");
-	proof_store(&domain->gp_since, kvfree_now_msec() - 3600 * 1000);
+	proof_store(&domain->gp.since_msec, kvfree_now_msec() - 3600 * 1000);
 	/* The first of these at the latest reports it. */
 	before = proof_load(&timer_events);
 	proof_require(kvtest_wait(three_more, &before, bound_msec),

@@ -88,7 +88,7 @@ static void set(int ret)
 	proof_require(ret == 0, "a setting was refused: %s", strerror(errno));
 }
 
-void proof_init(unsigned int drain_msec, unsigned int kick_pages,
+void proof_init(unsigned int drain_msec, size_t batch_bytes,
 		unsigned int workers, unsigned int min_cached_pages)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
@@ -96,8 +96,8 @@ void proof_init(unsigned int drain_msec, unsigned int kick_pages,
 	proof_require(attr != NULL, "no memory");
 	if (drain_msec)
 		set(urcu_kvfree_attr_set_drain_msec(attr, drain_msec));
-	if (kick_pages)
-		set(urcu_kvfree_attr_set_kick_pages(attr, kick_pages));
+	if (batch_bytes)
+		set(urcu_kvfree_attr_set_batch_bytes(attr, batch_bytes));
 	if (workers)
 		set(urcu_kvfree_attr_set_workers(attr, workers));
 	if (min_cached_pages)
@@ -175,7 +175,7 @@ void proof_all_freed(const struct rcu_flavor_struct *flavor)
 		(unsigned long long) stats.pending);
 }
 
-struct kvfree_thread *proof_record(const struct rcu_flavor_struct *flavor)
+struct kvfree_record *proof_record(const struct rcu_flavor_struct *flavor)
 {
 	struct kvfree_domain *domain = kvfree_domain_get(flavor);
 

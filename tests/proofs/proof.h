@@ -22,8 +22,8 @@
 #include <unistd.h>
 
 #include "kvtest.h"
-#include "runtime.h"
-#include "thread.h"
+#include "cache.h"
+#include "service.h"
 
 #define PROOF_SKIP	77
 
@@ -48,7 +48,7 @@ void proof_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void proof_skip_instrumented(void);
 
 /* Start the library with these settings; 0 leaves a default. */
-void proof_init(unsigned int drain_msec, unsigned int kick_pages,
+void proof_init(unsigned int drain_msec, size_t batch_bytes,
 		unsigned int workers, unsigned int min_cached_pages);
 
 /* Die with the parent, and of SIGALRM as it does. First thing in a child. */
@@ -69,7 +69,7 @@ void proof_wait_for(const int *word, int value);
 void proof_all_freed(const struct rcu_flavor_struct *flavor);
 
 /* The calling thread's record, made if need be. */
-struct kvfree_thread *proof_record(const struct rcu_flavor_struct *flavor);
+struct kvfree_record *proof_record(const struct rcu_flavor_struct *flavor);
 
 /* Atomics as the proofs use them: always the strongest order. */
 #define proof_load(word)	__atomic_load_n(word, __ATOMIC_SEQ_CST)

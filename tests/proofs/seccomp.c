@@ -46,7 +46,7 @@
 #define HANDLER_OBJECTS	20000
 /* Calls in a row with the workers stopped: more than the largest cache holds. */
 #define STOPPED_CALLS	\
-	((long) (KVFREE_MAX_TARGET + 2) * (long) KVFREE_BULK_RECORDS)
+	((long) (KVFREE_MAX_TARGET + 2) * (long) KVFREE_PAGE_PTRS)
 
 struct shared {
 	int trapped;		/* number of the refused call, plus one */
@@ -203,7 +203,8 @@ static void hook(enum kvfree_hook_place place)
 		nested = false;
 		return;
 	}
-	if (place == KVFREE_HOOK_REFILL || place == KVFREE_HOOK_COLLECTED)
+	if (place == KVFREE_HOOK_REFILL ||
+	    place == KVFREE_HOOK_GRACE_PERIOD_BEGIN)
 		while (proof_load(&workers_stopped))
 			usleep(1000);
 }

@@ -30,10 +30,12 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
+#include "count.h"
 #include "proof.h"
+#include "timer.h"
 
 #define FAR		60000	/* a drain_msec that never comes */
-#define MANY		65536	/* kick_pages that never fill */
+#define MANY		((size_t) 1 << 30) /* batch_bytes that never fill */
 #define STASH_PAGES	(2 * KVFREE_MAX_TARGET)
 /* How long the producer waits for a gate to open that the victim may find. */
 #define QUIET_MSEC	4
@@ -114,28 +116,28 @@ static struct object *new_object(enum kind kind)
 	return object;
 }
 
-static void produce(struct kvfree_thread *record)
+static void produce(struct kvfree_record *record)
 {
 	struct object *object = new_object(BY_PAGE);
 
 	urcu_kvfree_rcu_channel_flavor(flavor, object, head, channel);
 	/* What a handler finds that interrupted a call of its own thread. */
 	object = new_object(BY_EMERGENCY);
-	kvfree_thread_lock(record);
+	kvfree_record_lock(record);
 	urcu_kvfree_rcu_channel_flavor(flavor, object, head, channel);
-	kvfree_thread_unlock(record);
+	kvfree_record_unlock(record);
 }
 
 /*
  * Make @record look idle for long, so that no tick is needed to shrink its
  * cache: the gate then stays open until somebody queues.
  */
-static void calm(struct kvfree_thread *record)
+static void calm(struct kvfree_record *record)
 {
-	kvfree_thread_lock(record);
+	kvfree_record_lock(record);
 	record->pages_used = 0;
 	record->idle_ticks = KVFREE_IDLE_TICKS;
-	kvfree_thread_unlock(record);
+	kvfree_record_unlock(record);
 }
 
 static bool all_freed(long step)
@@ -147,47 +149,45 @@ static bool all_freed(long step)
 static bool gate_open(void)
 {
 	return !(proof_load(kick_driven ?
-			&kvfree_domain_get(flavor)->kick_gate :
-			&kvfree_runtime.tick_gate) & 1);
+			&kvfree_domain_get(flavor)->kick_gate.word :
+			&kvfree_timer.tick_gate.word) & 1);
 }
 
 /* For whoever has to find out why nothing is freed. */
-static void say_state(const struct kvfree_thread *record)
+static void say_state(const struct kvfree_record *record)
 {
 	struct kvfree_domain *domain = kvfree_domain_get(flavor);
 
-	proof_say("tick gate %u, kick gate %u, kicked %d, full pages %zu, emergency list %p of %llu, collecting %d, busy %d %d, requested %u, grace period since %llu, drains %llu, kicks %llu; producer: page %p with %u, cache %u; step %ld, freed %ld in pages, %ld on the list; queued %llu, freed %llu",
-		kvfree_runtime.tick_gate, domain->kick_gate, domain->kicked,
-		record->full.count, (void *) domain->emergency,
+	proof_say("tick gate %u, kick gate %u, closed pages %u, emergency list %p of %llu, chain %p, uncovered %zu, grace periods %lu of %lu, since %llu, kicks %llu; producer: page %p, cache %u; step %ld, freed %ld in pages, %ld on the list; queued %llu, freed %llu",
+		kvfree_timer.tick_gate.word, domain->kick_gate.word,
+		record->closed[KVFREE_CLOSED_WORKERS].nr,
+		(void *) domain->emergency,
 		(unsigned long long) domain->count.emergency,
-		domain->collecting, domain->batch[0].busy,
-		domain->batch[1].busy, domain->requested,
-		(unsigned long long) domain->gp_since,
-		(unsigned long long) domain->count.drains,
+		(void *) domain->chain.head, domain->uncovered,
+		domain->gp.completed, domain->gp.started,
+		(unsigned long long) domain->gp.since_msec,
 		(unsigned long long) domain->count.kicks,
-		(void *) record->current[KVFREE_CHANNEL_USER],
-		record->current[KVFREE_CHANNEL_USER] ?
-		record->current[KVFREE_CHANNEL_USER]->nr : 0,
+		(void *) record->open[KVFREE_CHANNEL_USER],
 		record->nr_cached, shared->step, shared->freed[BY_PAGE],
 		shared->freed[BY_EMERGENCY],
-		(unsigned long long) kvfree_domain_queued(domain, false),
-		(unsigned long long) kvfree_domain_freed(domain));
+		(unsigned long long) kvfree_count_queued(domain, false),
+		(unsigned long long) kvfree_count_freed(domain));
 }
 
-static void produce_some(struct kvfree_thread *record)
+static void produce_some(struct kvfree_record *record)
 {
 	unsigned int i;
 
-	for (i = 0; i < (kick_driven ? 2 * KVFREE_BULK_RECORDS : 1); i++)
+	for (i = 0; i < (kick_driven ? 2 * KVFREE_PAGE_PTRS : 1); i++)
 		produce(record);
 	calm(record);
 }
 
 /*
- * A drain that finds the producer's lock held leaves its pages for the next,
- * on a tick. Where ticks are out of reach it takes another kick.
+ * A worker that finds the producer's lock held leaves its pages for the next
+ * tick. Where ticks are out of reach it takes another kick.
  */
-static void until_freed(struct kvfree_thread *record, long step)
+static void until_freed(struct kvfree_record *record, long step)
 {
 	uint64_t end = kvtest_msec() + bound_msec / 2;
 	unsigned int waits = 0;
@@ -206,12 +206,12 @@ static void until_freed(struct kvfree_thread *record, long step)
 /*
  * For each step: queue, wait until it is freed, and then until the gate is
  * open, so that the victim's next step may be the one that takes one. While
- * the victim holds its lock drains look again and again, and the tick gate is hardly
+ * the victim holds its lock workers look again and again, and the tick gate is hardly
  * ever open: hence the limit.
  */
 static void *producer(void *arg)
 {
-	struct kvfree_thread *record = proof_record(flavor);
+	struct kvfree_record *record = proof_record(flavor);
 	uint64_t end;
 	long now, last = 0;
 
@@ -236,10 +236,10 @@ static void *producer(void *arg)
 /* ------------------------------------------------------------------ */
 /* The victim                                                         */
 
-static struct kvfree_thread *mine;		/* the victim's record */
-static struct kvfree_bulk *stash[STASH_PAGES];	/* pages kept out of reach */
+static struct kvfree_record *mine;		/* the victim's record */
+static struct kvfree_page *stash[STASH_PAGES];	/* pages kept out of reach */
 static unsigned int nr_stash;
-static struct object *spare[4 * KVFREE_BULK_RECORDS];	/* to fill pages with */
+static struct object *spare[4 * KVFREE_PAGE_PTRS];	/* to fill pages with */
 static unsigned int nr_spare;
 static enum path path;
 static __thread bool is_victim;
@@ -256,44 +256,39 @@ static void stash_cache(void)
 /* A current page with room; the victim holds the lock. */
 static void give_page(unsigned int number)
 {
-	struct kvfree_bulk *bulk = mine->current[number];
+	struct kvfree_page *page = mine->open[number];
 
-	if (!bulk && nr_stash) {
-		bulk = stash[--nr_stash];
-		bulk->nr = 0;
-		bulk->owner = mine;
-		bulk->channel = number;
-		mine->current[number] = bulk;
+	if (!page && nr_stash) {
+		page = stash[--nr_stash];
+		page->nr = 0;
+		page->record = mine;
+		page->channel = number;
+		page->limit = KVFREE_PAGE_PTRS;
+		mine->open[number] = page;
 	}
-	if (bulk && bulk->nr >= KVFREE_BULK_RECORDS)
-		spare[nr_spare++] = bulk->records[--bulk->nr];
+	if (page && page->nr >= KVFREE_PAGE_PTRS)
+		spare[nr_spare++] = page->ptrs[--page->nr];
 }
 
 static void fill_page(unsigned int number)
 {
-	struct kvfree_bulk *bulk = mine->current[number];
+	struct kvfree_page *page = mine->open[number];
 
-	while (bulk && nr_spare && bulk->nr < KVFREE_BULK_RECORDS)
-		bulk->records[bulk->nr++] = spare[--nr_spare];
+	while (page && nr_spare && page->nr < KVFREE_PAGE_PTRS)
+		page->ptrs[page->nr++] = spare[--nr_spare];
 	if (!mine->cache && nr_stash)
-		kvfree_thread_cache_push(mine, stash[--nr_stash]);
+		kvfree_cache_push(mine, stash[--nr_stash]);
 }
 
-/* No page to be had: what is queued goes to the full list, without a kick. */
+/* No page to be had: what is queued is closed, without a kick. */
 static void take_pages(unsigned int number)
 {
-	struct kvfree_bulk *bulk = mine->current[number];
-
-	if (bulk) {
-		mine->current[number] = NULL;
-		mine->nr_queued += bulk->nr;
-		kvfree_bulk_list_push(&mine->full, bulk);
-	}
+	kvfree_record_close(mine, number);
 	stash_cache();
 }
 
 /*
- * Drains take the victim's pages while it is parked before the lock, so the
+ * Ticks close the victim's pages while it is parked before the lock, so the
  * state that leads down the path is made here, under the lock.
  */
 static void hook(enum kvfree_hook_place place)
@@ -348,14 +343,14 @@ static void blanks_away(struct kvfree_domain *domain, bool away)
 	unsigned int i;
 
 	if (!away)
-		proof_require(kvfree_thread_make_blanks(domain), "no memory");
+		kvfree_refill.fn(&kvfree_refill);
 	for (i = 0; away && i < KVFREE_BLANKS; i++) {
-		struct kvfree_thread *blank;
+		struct kvfree_record *blank;
 
 		blank = __atomic_exchange_n(&domain->blank[i], NULL,
 				__ATOMIC_SEQ_CST);
 		if (blank)
-			proof_store(&blank->state, KVFREE_THREAD_FREE);
+			kvfree_record_give_back(blank);
 	}
 }
 
@@ -373,16 +368,16 @@ static void prepare(void)
 	}
 	mine = proof_record(flavor);
 	/* Some room stays, for what give_page() takes out. */
-	while (nr_spare < 3 * KVFREE_BULK_RECORDS)
+	while (nr_spare < 3 * KVFREE_PAGE_PTRS)
 		spare[nr_spare++] = new_object(BY_PAGE);
 	for (i = 0; i < 4; i++) {
-		struct kvfree_bulk *bulk = kvfree_bulk_alloc(domain);
+		struct kvfree_page *page = kvfree_page_alloc(&domain->count.page);
 
-		proof_require(bulk != NULL, "no memory");
-		kvfree_thread_lock(mine);
-		kvfree_thread_cache_push(mine, bulk);
+		proof_require(page != NULL, "no memory");
+		kvfree_record_lock(mine);
+		kvfree_cache_push(mine, page);
 		stash_cache();
-		kvfree_thread_unlock(mine);
+		kvfree_record_unlock(mine);
 	}
 	calm(mine);
 }
@@ -391,17 +386,17 @@ static void prepare(void)
 static void tidy(void)
 {
 	mine = proof_record(flavor);
-	kvfree_thread_lock(mine);
+	kvfree_record_lock(mine);
 	while (nr_stash)
-		kvfree_thread_cache_push(mine, stash[--nr_stash]);
-	kvfree_thread_unlock(mine);
+		kvfree_cache_push(mine, stash[--nr_stash]);
+	kvfree_record_unlock(mine);
 	calm(mine);
 }
 
 static void one_call(void)
 {
 	struct object *object = new_object(BY_PAGE);
-	struct kvfree_thread *held = NULL;
+	struct kvfree_record *held = NULL;
 	bool queued;
 
 	/* Freed by free(), so that the producer's alone count as progress,
@@ -410,7 +405,7 @@ static void one_call(void)
 	prepare();
 	if (path == HELD) {
 		held = mine;
-		kvfree_thread_lock(held);
+		kvfree_record_lock(held);
 	}
 	proof_store(&shared->victim, (int) syscall(SYS_gettid));
 	while (proof_load(&shared->go) < 2)
@@ -418,7 +413,7 @@ static void one_call(void)
 	queued = call(object);
 	proof_store(&shared->done, 1);
 	if (held)
-		kvfree_thread_unlock(held);
+		kvfree_record_unlock(held);
 	if (!queued)
 		free(object);
 	shared->taken[path] += path == TRY_EMPTY ? !queued : 1;
@@ -448,7 +443,7 @@ static int child_main(pid_t parent)
 	proof_child(parent);
 	kvfree_check_hook = hook;
 	if (kick_driven)
-		proof_init(FAR, 1, 2, 0);
+		proof_init(FAR, 4096, 2, 0);
 	else
 		proof_init(1, MANY, 2, 0);
 	channel = urcu_kvfree_channel_create("steps", count_freed, NULL);

@@ -377,7 +377,7 @@ static void storm(const char *name, unsigned int msec)
 	stop = 0;
 	delivered = in_library = queued_malloc = queued_channel = 0;
 	freed_channel = 0;
-	proof_init(5, 2, 2, 0);
+	proof_init(5, 16384, 2, 0);
 	proof_store(&channel, urcu_kvfree_channel_create("storm",
 		free_recycled, NULL));
 	proof_require(channel != NULL, "no channel");

@@ -90,6 +90,10 @@ int main(void)
 	struct urcu_kvfree_stats stats;
 
 	urcu_kvfree_attr_set_debug(attr, URCU_KVFREE_DEBUG_ON);
+	urcu_kvfree_attr_set_batch_bytes(attr, 65536);
+	urcu_kvfree_attr_set_max_pending_bytes(attr, 1 << 20);
+	urcu_kvfree_attr_set_recycle(attr, false);
+	urcu_kvfree_attr_set_placement(attr, URCU_KVFREE_PLACEMENT_FLOAT);
 	urcu_kvfree_init(attr);
 	urcu_kvfree_register_thread();
 	urcu_kvfree_rcu(node, in[1].head);

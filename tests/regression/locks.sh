@@ -30,7 +30,7 @@ skip()
 	exit 77
 }
 
-if nm "$torture" 2>/dev/null | grep -q -e __asan_init -e __tsan_init; then
+if nm "$torture" 2>/dev/null | grep -q -e __asan_report -e __tsan_func; then
 	skip "a build with a sanitizer does not run in valgrind"
 fi
 command -v valgrind >/dev/null 2>&1 || skip "no valgrind"
@@ -72,7 +72,8 @@ for tool in helgrind drd; do
 	[ $? -eq 9 ] || fail "$tool does not see the misuse that is there"
 	grep -q -i 'unlock\|not locked' "$log" || fail "$tool sees no bad unlock"
 	for flavor in memb mb qsbr bp; do
-		grind $tool "$torture" --flavor=$flavor --duration=1 $options ||
+		grind $tool "$torture" --flavor=$flavor --duration=1 \
+			--threads=16 $options ||
 			fail "$tool, $flavor"
 		grep -q '^==' "$log" && fail "$tool says something, $flavor"
 		echo "$tool, $flavor: $(sed -n 's/^objects  *//p' "$log")"

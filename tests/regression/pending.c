@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kvtest.h"
+#include "kvinside.h"
 
 static struct urcu_kvfree_channel *channel;
 
@@ -67,12 +67,19 @@ static void *queue_and_exit(void *rcu)
 	return NULL;
 }
 
+static bool grace_period_runs(void *flavor)
+{
+	return kvfree_gp_is_running(&kvfree_domain_get(flavor)->gp);
+}
+
 static void set_up(void)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 
+	/* No call of the main thread runs a grace period: it would wait for the
+	 * readers, which wait for it. */
 	if (!attr || urcu_kvfree_attr_set_drain_msec(attr, 20) ||
-	    urcu_kvfree_attr_set_kick_pages(attr, 1) ||
+	    urcu_kvfree_attr_set_batch_bytes(attr, SIZE_MAX / 2) ||
 	    urcu_kvfree_init(attr))
 		abort();
 	urcu_kvfree_attr_destroy(attr);
@@ -90,13 +97,15 @@ int main(int argc, char **argv)
 
 	set_up();
 	for (flavor = kvtest_flavors, i = 0; flavor->name; flavor++, i++) {
-		/* Ripe, handed back, in a batch that waits, in pages, on the
-		 * emergency list: as it comes. */
+		/* Ripe, in pages that are closed or open, on the emergency
+		 * list and its chain: as it comes. */
 		queue(flavor->rcu, 1000);
 		kvtest_reader_enter(&reader[i], flavor->rcu);
 		queue(flavor->rcu, 1000);
 		kvtest_on_thread(queue_and_exit, (void *) flavor->rcu);
-		kvtest_sleep_msec(30);
+		if (!kvtest_wait(grace_period_runs, (void *) flavor->rcu,
+				KVTEST_LONG))
+			return 4;
 		queue(flavor->rcu, 700);
 	}
 	if (argc > 1 && !strcmp(argv[1], "exit")) {

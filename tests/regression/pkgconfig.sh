@@ -14,7 +14,7 @@ libs=$(cd "$top_builddir/.libs" && pwd) || exit 1
 include=$(cd "$top_srcdir/include" && pwd) || exit 1
 # The sanitizers' runtime must come first; they are tested elsewhere.
 for lib in "$libs"/liburcu-kvfree.a "$libs"/liburcu-kvfree.so; do
-	nm "$lib" 2>/dev/null | grep -q -e __asan -e __tsan && exit 77
+	nm "$lib" 2>/dev/null | grep -q -e __asan_report -e __tsan_func && exit 77
 done
 
 cat >"$dir/x.c" <<EOT

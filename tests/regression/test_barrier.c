@@ -132,12 +132,11 @@ static void yield(void)
  * and the barrier still keeps its word. K18, P8: it never hangs over a
  * thread that exits.
  */
-static void a_barrier_covers_every_way_that_an_object_can_take(void **state)
+TEST(a_barrier_covers_every_way_that_an_object_can_take)
 {
 	unsigned int from[THREADS] = { 0 }, missing = 0, i;
 	pthread_t tid[THREADS];
 
-	(void) state;
 	kvhold_every(KVFREE_HOOK_VICTIM, yield);
 	for (i = 0; i < THREADS; i++) {
 		logs[i].count = 0;
@@ -166,12 +165,11 @@ static void *barrier_loop(void *arg)
 	return (void *) missing;
 }
 
-static void barriers_of_several_threads_all_keep_their_word(void **state)
+TEST(barriers_of_several_threads_all_keep_their_word)
 {
 	pthread_t tid[THREADS], other[2];
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < THREADS; i++) {
 		logs[i].count = 0;
 		logs[i].exits = 3;
@@ -190,19 +188,20 @@ static void barriers_of_several_threads_all_keep_their_word(void **state)
 /* ------------------------------------------------------------------ */
 /* An owner with a victim in its hands                                */
 
-static bool thread_has_ripe(struct kvfree_thread *thread)
+static bool has_ripe(struct kvfree_record *record)
 {
-	return __atomic_load_n(&thread->ripe, __ATOMIC_RELAXED) != NULL;
+	return kvfree_record_peek(record, KVFREE_CLOSED_OWNER,
+			kvfree_gp_completed(&record->domain->gp));
 }
 
-/* Queue until pages come back ripe, then take one object and stop. */
+/* Queue until a page is ripe, then take one object and stop. */
 static void *owner(void *taken)
 {
-	struct kvfree_thread *thread = kvinside_record(rcu);
+	struct kvfree_record *record = kvinside_record(rcu);
 	size_t nr = 0;
 
 	while (!nr) {
-		while (!thread_has_ripe(thread)) {
+		while (!has_ripe(record)) {
 			urcu_kvfree_rcu_mightsleep_flavor(rcu,
 				kvarena_object());
 			if (kvarena_made() % 100 == 0)
@@ -229,14 +228,13 @@ static void *barrier_once(void *arg)
 	return NULL;
 }
 
-/* K14: the object is in no batch and on no list, and not freed yet. */
-static void a_barrier_waits_for_the_victim_in_an_owners_hands(void **state)
+/* K14: the object is in no page and on no list, and not freed yet. */
+TEST(a_barrier_waits_for_the_victim_in_an_owners_hands)
 {
 	struct waiting waiting = { 0 };
 	pthread_t owner_tid, tid;
 	size_t taken = 0;
 
-	(void) state;
 	owner_tid = kvtest_thread(owner, &taken);
 	assert_true(kvhold_wait());
 	tid = kvtest_thread(barrier_once, &waiting);
@@ -268,12 +266,11 @@ static void barrier_in_free(size_t nr, void **ptrs, void *priv)
 }
 
 /* K16 */
-static void a_barrier_from_a_free_function_is_refused(void **state)
+TEST(a_barrier_from_a_free_function_is_refused)
 {
 	struct urcu_kvfree_channel *odd = urcu_kvfree_channel_create("odd",
 			barrier_in_free, NULL);
 
-	(void) state;
 	assert_non_null(odd);
 	in_free_ret = in_free_errno = 0;
 	urcu_kvfree_rcu_channel_flavor(rcu, kvarena_object(), head, odd);
@@ -297,11 +294,10 @@ static void *online_caller(void *arg)
 	return NULL;
 }
 
-static void a_registered_caller_does_not_wait_for_itself(void **state)
+TEST(a_registered_caller_does_not_wait_for_itself)
 {
 	int online = -1;
 
-	(void) state;
 	kvtest_on_thread(online_caller, &online);
 	assert_int_equal(online, rcu == &urcu_qsbr_flavor);
 	kvarena_assert_exact();
@@ -342,12 +338,11 @@ static const struct kvchild_scenario scenarios[] = {
 };
 
 /* QSBR is not among them: an online caller is taken offline. */
-static void a_barrier_inside_a_section_aborts_with_a_message(void **state)
+TEST(a_barrier_inside_a_section_aborts_with_a_message)
 {
 	const struct kvchild_scenario *scenario;
 	char err[4096];
 
-	(void) state;
 	for (scenario = scenarios; scenario->name; scenario++) {
 		assert_int_equal(kvchild_run(scenario->name, err, sizeof(err)),
 			128 + SIGABRT);

@@ -27,12 +27,11 @@ static int end(void **state)
 	return urcu_kvfree_channel_destroy(channel);
 }
 
-static void null_is_a_no_op_in_every_call(void **state)
+TEST(null_is_a_no_op_in_every_call)
 {
 	struct urcu_kvfree_stats before = kvtest_stats(rcu);
 	struct kvtest_object *none = NULL;
 
-	(void) state;
 	urcu_kvfree_rcu_flavor(rcu, none, head);
 	urcu_kvfree_rcu_flavor(rcu, none);
 	urcu_kvfree_rcu_mightsleep_flavor(rcu, NULL);
@@ -71,11 +70,10 @@ static void *check_errno(void *arg)
 	return NULL;
 }
 
-static void raw_calls_keep_errno(void **state)
+TEST(raw_calls_keep_errno)
 {
 	int changed = 0;
 
-	(void) state;
 	kvtest_on_thread(check_errno, &changed);
 	assert_int_equal(changed, 0);
 	/* And where the timers are not there to be armed. */
@@ -87,12 +85,11 @@ static void raw_calls_keep_errno(void **state)
 	kvarena_assert_exact();
 }
 
-static void the_pointer_is_evaluated_once(void **state)
+TEST(the_pointer_is_evaluated_once)
 {
 	struct kvtest_object *objects[5], **next = objects;
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < 5; i++)
 		objects[i] = kvarena_object();
 	urcu_kvfree_rcu_flavor(rcu, *next++, head);
@@ -126,20 +123,19 @@ struct far {
  * counts. */
 #define queue_on_emergency(ptr, field)					\
 	do {								\
-		struct kvfree_thread *thread_ = kvinside_record(rcu);	\
+		struct kvfree_record *record_ = kvinside_record(rcu);	\
 									\
-		kvfree_thread_lock(thread_);				\
+		kvfree_record_lock(record_);				\
 		urcu_kvfree_rcu_flavor(rcu, ptr, field);		\
-		kvfree_thread_unlock(thread_);				\
+		kvfree_record_unlock(record_);				\
 	} while (0)
 
 /* malloc's own objects: AddressSanitizer checks each free. */
-static void the_head_may_be_nested_and_far_from_the_start(void **state)
+TEST(the_head_may_be_nested_and_far_from_the_start)
 {
 	struct urcu_kvfree_stats before = kvtest_stats(rcu), after;
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < 20; i++) {
 		struct nested *nested = malloc(sizeof(*nested));
 		struct nested *again = malloc(sizeof(*again));
@@ -157,13 +153,12 @@ static void the_head_may_be_nested_and_far_from_the_start(void **state)
 	assert_true(after.emergency - before.emergency >= 40);
 }
 
-static void every_malloc_family_pointer_may_be_deferred(void **state)
+TEST(every_malloc_family_pointer_may_be_deferred)
 {
 	struct kvtest_object *object;
 	uint64_t freed = kvtest_stats(rcu).freed;
 	void *mem = NULL;
 
-	(void) state;
 	urcu_kvfree_rcu_mightsleep_flavor(rcu, malloc(1));
 	urcu_kvfree_rcu_mightsleep_flavor(rcu, calloc(3, 100000));
 	urcu_kvfree_rcu_mightsleep_flavor(rcu, realloc(NULL, 10));
@@ -179,12 +174,11 @@ static void every_malloc_family_pointer_may_be_deferred(void **state)
 	assert_int_equal(kvtest_stats(rcu).freed - freed, 8);
 }
 
-static void reclaim_frees_no_more_than_it_is_told(void **state)
+TEST(reclaim_frees_no_more_than_it_is_told)
 {
 	unsigned int i;
 	size_t nr;
 
-	(void) state;
 	assert_int_equal(urcu_kvfree_rcu_reclaim_flavor(rcu, 0), 0);
 	for (i = 0; i < 20000; i++) {
 		size_t freed;
@@ -200,11 +194,10 @@ static void reclaim_frees_no_more_than_it_is_told(void **state)
 	kvarena_assert_exact();
 }
 
-static void stats_without_a_place_are_einval(void **state)
+TEST(stats_without_a_place_are_einval)
 {
 	struct urcu_kvfree_stats stats;
 
-	(void) state;
 	errno = 0;
 	assert_int_equal(urcu_kvfree_get_stats_flavor(rcu, NULL,
 		sizeof(stats)), -1);
@@ -214,14 +207,13 @@ static void stats_without_a_place_are_einval(void **state)
 	assert_int_equal(errno, EINVAL);
 }
 
-static void stats_write_no_more_and_no_less_than_the_size(void **state)
+TEST(stats_write_no_more_and_no_less_than_the_size)
 {
 	struct {
 		struct urcu_kvfree_stats known;
 		uint64_t later[4];
 	} stats;
 
-	(void) state;
 	urcu_kvfree_rcu_mightsleep_flavor(rcu, kvarena_object());
 	memset(&stats, 0xee, sizeof(stats));
 	/* A caller that knows the first member alone. */
@@ -239,11 +231,10 @@ static void stats_write_no_more_and_no_less_than_the_size(void **state)
 }
 
 /* Calls that the manual allows inside a read-side section. */
-static void what_may_be_called_inside_a_section_works_there(void **state)
+TEST(what_may_be_called_inside_a_section_works_there)
 {
 	struct urcu_kvfree_stats stats;
 
-	(void) state;
 	rcu->register_thread();
 	rcu->read_lock();
 	urcu_kvfree_rcu_flavor(rcu, kvarena_object(), head);
@@ -262,12 +253,11 @@ static void what_may_be_called_inside_a_section_works_there(void **state)
 	kvarena_assert_exact();
 }
 
-static void the_short_names_mean_the_flavor_that_was_included(void **state)
+TEST(the_short_names_mean_the_flavor_that_was_included)
 {
 	struct urcu_kvfree_stats stats, memb;
 	struct kvtest_object *objects = kvarena_object();
 
-	(void) state;
 	/* kvtest.h includes urcu.h: the map says memb. */
 	assert_int_equal(urcu_kvfree_register_thread(), 0);
 	urcu_kvfree_rcu(objects, head);

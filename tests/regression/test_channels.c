@@ -33,13 +33,12 @@ static void queue_on(struct urcu_kvfree_channel *channel)
 	urcu_kvfree_rcu_channel_flavor(rcu, kvarena_object(), head, channel);
 }
 
-static void each_channel_frees_its_own_objects(void **state)
+TEST(each_channel_frees_its_own_objects)
 {
 	struct urcu_kvfree_channel *channel[URCU_KVFREE_MAX_CHANNELS];
 	size_t freed[URCU_KVFREE_MAX_CHANNELS] = { 0 };
 	unsigned int i, n;
 
-	(void) state;
 	for (i = 0; i < URCU_KVFREE_MAX_CHANNELS; i++) {
 		channel[i] = urcu_kvfree_channel_create("one of many",
 				counting_free, &freed[i]);
@@ -56,13 +55,12 @@ static void each_channel_frees_its_own_objects(void **state)
 	kvarena_assert_exact();
 }
 
-static void a_fifteenth_channel_is_enospc_until_one_is_destroyed(void **state)
+TEST(a_fifteenth_channel_is_enospc_until_one_is_destroyed)
 {
 	struct urcu_kvfree_channel *channel[URCU_KVFREE_MAX_CHANNELS];
 	size_t freed = 0;
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < URCU_KVFREE_MAX_CHANNELS; i++)
 		channel[i] = urcu_kvfree_channel_create(NULL, counting_free,
 				&freed);
@@ -78,21 +76,19 @@ static void a_fifteenth_channel_is_enospc_until_one_is_destroyed(void **state)
 	assert_int_equal(freed, 1);
 }
 
-static void a_channel_without_a_free_function_is_einval(void **state)
+TEST(a_channel_without_a_free_function_is_einval)
 {
-	(void) state;
 	errno = 0;
 	assert_null(urcu_kvfree_channel_create("none", NULL, NULL));
 	assert_int_equal(errno, EINVAL);
 }
 
-static void null_is_a_no_op(void **state)
+TEST(null_is_a_no_op)
 {
 	struct kvtest_object *none = NULL;
 	struct urcu_kvfree_channel *channel;
 	size_t freed = 0;
 
-	(void) state;
 	channel = urcu_kvfree_channel_create("null", counting_free, &freed);
 	urcu_kvfree_rcu_channel_flavor(rcu, none, head, channel);
 	assert_int_equal(urcu_kvfree_channel_destroy(channel), 0);
@@ -101,13 +97,12 @@ static void null_is_a_no_op(void **state)
 }
 
 /* K15: with all sorts of places to wait in. */
-static void destroy_waits_for_what_is_pending(void **state)
+TEST(destroy_waits_for_what_is_pending)
 {
 	struct urcu_kvfree_channel *channel;
 	size_t freed = 0;
 	unsigned int i;
 
-	(void) state;
 	channel = urcu_kvfree_channel_create("pending", counting_free, &freed);
 	for (i = 0; i < 2000; i++)
 		queue_on(channel);
@@ -133,14 +128,13 @@ static void *destroy(void *arg)
 }
 
 /* K15 */
-static void destroy_waits_for_a_reader_that_may_see_the_objects(void **state)
+TEST(destroy_waits_for_a_reader_that_may_see_the_objects)
 {
 	struct destroying d = { NULL, 0, 0 };
 	struct kvtest_reader reader;
 	pthread_t tid;
 	int early;
 
-	(void) state;
 	d.channel = urcu_kvfree_channel_create("held", counting_free, &d.freed);
 	kvtest_reader_enter(&reader, rcu);
 	queue_on(d.channel);
@@ -155,13 +149,12 @@ static void destroy_waits_for_a_reader_that_may_see_the_objects(void **state)
 }
 
 /* K15: exit waits for what is on the channels too. */
-static void exit_waits_for_what_is_pending(void **state)
+TEST(exit_waits_for_what_is_pending)
 {
 	struct urcu_kvfree_channel *channel;
 	size_t freed = 0;
 	unsigned int i;
 
-	(void) state;
 	channel = urcu_kvfree_channel_create("exit", counting_free, &freed);
 	for (i = 0; i < 700; i++)
 		queue_on(channel);
@@ -171,13 +164,12 @@ static void exit_waits_for_what_is_pending(void **state)
 }
 
 /* K15: the free function's code is gone as soon as destroy returns. */
-static void the_module_that_owns_a_channel_may_be_unloaded(void **state)
+TEST(the_module_that_owns_a_channel_may_be_unloaded)
 {
 	const char *builddir = getenv("top_builddir");
 	char path[4096];
 	unsigned int round, i;
 
-	(void) state;
 	snprintf(path, sizeof(path), "%s/tests/regression/channel-module.so",
 		builddir ? builddir : ".");
 	for (round = 0; round < 20; round++) {
@@ -220,9 +212,8 @@ static void destroying_free(size_t nr, void **ptrs, void *priv)
 }
 
 /* K16 */
-static void destroy_from_a_free_function_is_edeadlk(void **state)
+TEST(destroy_from_a_free_function_is_edeadlk)
 {
-	(void) state;
 	seen.destroy_ret = 0;
 	seen.channel = urcu_kvfree_channel_create("self", destroying_free,
 			NULL);
@@ -247,9 +238,8 @@ static void queueing_free(size_t nr, void **ptrs, void *priv)
 	kvarena_free_bulk(nr, ptrs, NULL);
 }
 
-static void a_free_function_may_queue_more(void **state)
+TEST(a_free_function_may_queue_more)
 {
-	(void) state;
 	seen.queued_more = 0;
 	seen.channel = urcu_kvfree_channel_create("more", queueing_free, NULL);
 	queue_on(seen.channel);
@@ -260,9 +250,8 @@ static void a_free_function_may_queue_more(void **state)
 }
 
 /* Objects that their free functions queue are freed by exit, too. */
-static void exit_frees_what_free_functions_queue(void **state)
+TEST(exit_frees_what_free_functions_queue)
 {
-	(void) state;
 	seen.queued_more = 0;
 	seen.channel = urcu_kvfree_channel_create("more", queueing_free, NULL);
 	queue_on(seen.channel);
@@ -285,16 +274,15 @@ static void sizing_free(size_t nr, void **ptrs, void *priv)
 	kvarena_free_bulk(nr, ptrs, NULL);
 }
 
-static void a_free_function_gets_as_many_pointers_as_it_is_told(void **state)
+TEST(a_free_function_gets_as_many_pointers_as_it_is_told)
 {
 	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	/* Pages of 32-bit machines hold more. */
-	const size_t most = KVFREE_BULK_RECORDS > 512 ?
+	const size_t most = KVFREE_PAGE_PTRS > 512 ?
 		URCU_KVFREE_MAX_BULK : 512;
 	struct urcu_kvfree_channel *channel;
 	unsigned int i;
 
-	(void) state;
 	seen.smallest = SIZE_MAX;
 	seen.largest = 0;
 	channel = urcu_kvfree_channel_create("sizes", sizing_free, &lock);

@@ -55,7 +55,7 @@ static void again_headless(struct kvtest_object *object)
 
 static void again_try(struct kvtest_object *object)
 {
-	/* Refused while a drain looks at the record. */
+	/* Refused while the tick's service has the record. */
 	while (!urcu_kvfree_rcu_try_flavor(rcu, object))
 		sched_yield();
 }
@@ -105,15 +105,15 @@ static int reuse_is_no_double(void)
 static int refused_try_is_forgotten(void)
 {
 	struct kvtest_object *object = kvtest_object_new(1);
-	struct kvfree_thread *thread;
+	struct kvfree_record *record;
 
 	if (urcu_kvfree_init(NULL))
 		return 1;
-	thread = kvinside_record(rcu);
-	kvfree_thread_lock(thread);
+	record = kvinside_record(rcu);
+	kvfree_record_lock(record);
 	if (urcu_kvfree_rcu_try_flavor(rcu, object))
 		return 2;
-	kvfree_thread_unlock(thread);
+	kvfree_record_unlock(record);
 	urcu_kvfree_rcu_flavor(rcu, object, head);
 	urcu_kvfree_exit();
 	return kvtest_stats(rcu).leaked == 0 ? KVCHILD_OK : 3;
@@ -212,9 +212,8 @@ static void assert_silent(const char *scenario)
 	assert_int_equal(kvchild_count_lines(err), 0);
 }
 
-static void a_second_queueing_is_reported_once_and_leaked(void **state)
+TEST(a_second_queueing_is_reported_once_and_leaked)
 {
-	(void) state;
 	setenv("URCU_KVFREE_DEBUG", "1", 1);
 	assert_reported("twice_raw");
 	assert_reported("twice_headless");
@@ -222,9 +221,8 @@ static void a_second_queueing_is_reported_once_and_leaked(void **state)
 	assert_reported("twice_emergency");
 }
 
-static void what_is_queued_once_is_not_reported(void **state)
+TEST(what_is_queued_once_is_not_reported)
 {
-	(void) state;
 	setenv("URCU_KVFREE_DEBUG", "1", 1);
 	assert_silent("reuse_is_no_double");
 	assert_silent("refused_try_is_forgotten");
@@ -233,9 +231,8 @@ static void what_is_queued_once_is_not_reported(void **state)
 	assert_silent("channel_objects_are_not_poisoned");
 }
 
-static void strict_debugging_shows_a_missing_unlink(void **state)
+TEST(strict_debugging_shows_a_missing_unlink)
 {
-	(void) state;
 #ifdef KVFREE_TSAN
 	skip();		/* the bug is a data race, and reported as one */
 #endif

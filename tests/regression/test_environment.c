@@ -17,9 +17,12 @@ static const char *const names[] = {
 	"URCU_KVFREE_MIN_CACHED_PAGES",
 	"URCU_KVFREE_REFILL_BACKOFF_MSEC",
 	"URCU_KVFREE_DRAIN_MSEC",
-	"URCU_KVFREE_KICK_PAGES",
 	"URCU_KVFREE_WORKERS",
 	"URCU_KVFREE_LARGE_THRESHOLD",
+	"URCU_KVFREE_BATCH_BYTES",
+	"URCU_KVFREE_MAX_PENDING_BYTES",
+	"URCU_KVFREE_RECYCLE",
+	"URCU_KVFREE_PLACEMENT",
 	"URCU_KVFREE_DEBUG",
 };
 
@@ -37,14 +40,18 @@ static int clear(void **state)
 
 static bool has_defaults(void)
 {
-	const struct kvfree_conf *conf = &kvfree_runtime.conf;
+	const struct kvfree_conf *conf = &kvfree_conf;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return conf->min_cached_pages == 5 &&
 		conf->refill_backoff_msec == 5000 &&
-		conf->drain_msec == 100 && conf->kick_pages == 32 &&
+		conf->drain_msec == 100 &&
 		conf->workers == (unsigned int) (cpus < 4 ? cpus : 4) &&
-		conf->large_threshold == 131072 && conf->debug == 0;
+		conf->large_threshold == 131072 &&
+		conf->batch_bytes == 1048576 && conf->max_pending_bytes == 0 &&
+		conf->recycle == 1 &&
+		conf->placement == URCU_KVFREE_PLACEMENT_NEAR &&
+		conf->debug == URCU_KVFREE_DEBUG_OFF;
 }
 
 static int starts_with_defaults(void)
@@ -77,22 +84,25 @@ static int starts_lazily(void)
 static int good_values_win(void)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
-	const struct kvfree_conf *conf = &kvfree_runtime.conf;
+	const struct kvfree_conf *conf = &kvfree_conf;
 
-	urcu_kvfree_attr_set_kick_pages(attr, 99);
+	urcu_kvfree_attr_set_batch_bytes(attr, 9999);
 	urcu_kvfree_attr_set_drain_msec(attr, 99);
 	if (urcu_kvfree_init(attr))
 		return 1;
 	urcu_kvfree_attr_destroy(attr);
 	if (conf->min_cached_pages != 0 || conf->refill_backoff_msec != 100000)
 		return 2;
-	if (conf->drain_msec != 60000 || conf->kick_pages != 65536)
+	if (conf->drain_msec != 60000 || conf->workers != 3)
 		return 3;
-	if (conf->workers != 3 || conf->large_threshold != 4096)
+	if (conf->large_threshold != 4096 || conf->batch_bytes != 65536 ||
+	    conf->max_pending_bytes != 65536)
 		return 4;
-	if (!kvtest_threads_become("kvfree-worker", 3))
+	if (conf->recycle || conf->placement != URCU_KVFREE_PLACEMENT_FLOAT)
 		return 5;
-	return conf->debug == 1 ? KVCHILD_OK : 6;
+	if (!kvtest_threads_become("kvfree-worker", 3))
+		return 6;
+	return conf->debug == URCU_KVFREE_DEBUG_ON ? KVCHILD_OK : 7;
 }
 
 static const struct kvchild_scenario scenarios[] = {
@@ -122,11 +132,10 @@ static void assert_lines(const char *scenario, unsigned int lines,
 		assert_non_null(strstr(err, named));
 }
 
-static void each_bad_value_is_one_line_and_the_default(void **state)
+TEST(each_bad_value_is_one_line_and_the_default)
 {
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < NAMES; i++) {
 		setenv(names[i], "many", 1);
 		assert_lines("starts_with_defaults", 1, names[i]);
@@ -134,72 +143,75 @@ static void each_bad_value_is_one_line_and_the_default(void **state)
 	}
 }
 
-static void every_kind_of_bad_value_is_told(void **state)
+TEST(every_kind_of_bad_value_is_told)
 {
-	static const char *const bad[] = { "", " ", "-1", "0", "65537", "8x",
-		"0x10", "1e3", "8 ", "+8", "99999999999999999999999",
-		"8\n9" };
+	static const char *const bad[] = { "", " ", "-1", "0", "4095",
+		"9223372036854775808", "8192x", "0x2000", "8e3", "8192 ",
+		"+8192", "99999999999999999999999", "8192\n9", "near" };
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		setenv("URCU_KVFREE_KICK_PAGES", bad[i], 1);
+		setenv("URCU_KVFREE_BATCH_BYTES", bad[i], 1);
 		assert_lines("starts_with_defaults", 1,
-			"URCU_KVFREE_KICK_PAGES");
+			"URCU_KVFREE_BATCH_BYTES");
 	}
 }
 
-static void a_value_of_any_length_is_told_in_one_line(void **state)
+TEST(a_cap_below_the_budget_is_told)
+{
+	setenv("URCU_KVFREE_MAX_PENDING_BYTES", "65536", 1);
+	assert_lines("starts_with_defaults", 1,
+		"URCU_KVFREE_MAX_PENDING_BYTES");
+}
+
+TEST(a_value_of_any_length_is_told_in_one_line)
 {
 	char value[3000];
 
-	(void) state;
 	memset(value, 'x', sizeof(value) - 1);
 	value[sizeof(value) - 1] = '\0';
 	setenv("URCU_KVFREE_WORKERS", value, 1);
 	assert_lines("starts_with_defaults", 1, "URCU_KVFREE_WORKERS");
 }
 
-static void all_bad_values_are_a_line_each(void **state)
+TEST(all_bad_values_are_a_line_each)
 {
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < NAMES; i++)
 		setenv(names[i], "bad", 1);
 	assert_lines("starts_with_defaults", NAMES, NULL);
 }
 
-static void a_bad_value_is_told_once_per_process(void **state)
+TEST(a_bad_value_is_told_once_per_process)
 {
-	(void) state;
 	setenv("URCU_KVFREE_DRAIN_MSEC", "0", 1);
 	assert_lines("starts_three_times", 1, NULL);
 }
 
-static void a_lazy_start_tells_it_too(void **state)
+TEST(a_lazy_start_tells_it_too)
 {
-	(void) state;
 	setenv("URCU_KVFREE_DRAIN_MSEC", "never", 1);
 	assert_lines("starts_lazily", 1, "URCU_KVFREE_DRAIN_MSEC");
 }
 
-static void good_values_win_over_the_attribute_without_a_word(void **state)
+TEST(good_values_win_over_the_attribute_without_a_word)
 {
-	(void) state;
 	setenv("URCU_KVFREE_MIN_CACHED_PAGES", "0", 1);
 	setenv("URCU_KVFREE_REFILL_BACKOFF_MSEC", "200000", 1); /* clamped */
 	setenv("URCU_KVFREE_DRAIN_MSEC", "60000", 1);
-	setenv("URCU_KVFREE_KICK_PAGES", "65536", 1);
+	setenv("URCU_KVFREE_BATCH_BYTES", "65536", 1);
+	setenv("URCU_KVFREE_MAX_PENDING_BYTES", "65536", 1);
+	setenv("URCU_KVFREE_RECYCLE", "0", 1);
+	setenv("URCU_KVFREE_PLACEMENT", "float", 1);
 	setenv("URCU_KVFREE_WORKERS", "3", 1);
 	setenv("URCU_KVFREE_LARGE_THRESHOLD", "4096", 1);
 	setenv("URCU_KVFREE_DEBUG", "1", 1);
 	assert_lines("good_values_win", 0, NULL);
 }
 
-static void without_any_value_there_is_not_a_word(void **state)
+TEST(without_any_value_there_is_not_a_word)
 {
-	(void) state;
 	assert_lines("starts_with_defaults", 0, NULL);
 }
 
@@ -210,6 +222,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		test(each_bad_value_is_one_line_and_the_default),
 		test(every_kind_of_bad_value_is_told),
+		test(a_cap_below_the_budget_is_told),
 		test(a_value_of_any_length_is_told_in_one_line),
 		test(all_bad_values_are_a_line_each),
 		test(a_bad_value_is_told_once_per_process),

@@ -51,13 +51,12 @@ static void *one_flavor(void *arg)
 	return NULL;
 }
 
-static void threads_of_different_flavors_do_not_mix(void **state)
+TEST(threads_of_different_flavors_do_not_mix)
 {
 	struct urcu_kvfree_stats before[FLAVORS], after;
 	pthread_t tid[FLAVORS];
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < FLAVORS; i++)
 		before[i] = kvtest_stats(kvtest_flavors[i].rcu);
 	for (i = 0; i < FLAVORS; i++)
@@ -94,13 +93,12 @@ static void *all_flavors_in_turn(void *arg)
 	return arg;
 }
 
-static void a_thread_may_use_all_flavors_in_turn(void **state)
+TEST(a_thread_may_use_all_flavors_in_turn)
 {
 	struct urcu_kvfree_stats before[FLAVORS], after;
 	pthread_t tid[2];
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < FLAVORS; i++)
 		before[i] = kvtest_stats(kvtest_flavors[i].rcu);
 	for (i = 0; i < 2; i++)
@@ -117,13 +115,12 @@ static void a_thread_may_use_all_flavors_in_turn(void **state)
 }
 
 /* Readers of all flavors sit inside; each holds back its own objects alone. */
-static void each_reader_holds_back_its_own_flavor_alone(void **state)
+TEST(each_reader_holds_back_its_own_flavor_alone)
 {
 	struct kvtest_object *object[FLAVORS];
 	struct kvtest_reader reader[FLAVORS];
 	unsigned int i, n;
 
-	(void) state;
 	for (i = 0; i < FLAVORS; i++) {
 		object[i] = kvarena_object();
 		kvtest_reader_enter(&reader[i], kvtest_flavors[i].rcu);
@@ -143,17 +140,21 @@ static bool is_freed(void *object)
 	return kvarena_is_freed(object);
 }
 
-/* K21: while a worker is left that waits for no reader. */
-static void waiting_flavors_do_not_stop_the_workers_for_another(void **state)
+static bool grace_period_runs(void *flavor)
+{
+	return kvfree_gp_is_running(&kvfree_domain_get(flavor)->gp);
+}
+
+/* K21: the only worker waits for no reader. */
+TEST(waiting_flavors_do_not_stop_the_workers_for_another)
 {
 	struct kvtest_object *object[FLAVORS];
 	struct kvtest_reader reader[FLAVORS];
 	unsigned int i, nr;
 	bool freed;
 
-	(void) state;
 	urcu_kvfree_exit();
-	kvtest_start(2, FLAVORS);
+	kvtest_start(2, 1);
 	for (nr = 1; nr < FLAVORS; nr++) {
 		for (i = 0; i < nr; i++) {
 			object[i] = kvarena_object();
@@ -161,7 +162,9 @@ static void waiting_flavors_do_not_stop_the_workers_for_another(void **state)
 			urcu_kvfree_rcu_flavor(kvtest_flavors[i].rcu,
 					object[i], head);
 		}
-		kvtest_sleep_msec(20);
+		for (i = 0; i < nr; i++)
+			assert_true(kvtest_wait(grace_period_runs,
+				(void *) kvtest_flavors[i].rcu, KVTEST_LONG));
 		object[nr] = kvarena_object();
 		urcu_kvfree_rcu_flavor(kvtest_flavors[nr].rcu, object[nr],
 				head);

@@ -49,11 +49,25 @@ static void await_inside(void)
 		kvtest_sleep_msec(1);
 }
 
+/* Whether urcu_kvfree_before_fork() has brought all but owners to rest: the last of
+ * what it holds. */
+static bool library_rests(void)
+{
+	struct kvfree_hands *hands =
+		&kvfree_domains[KVFREE_MAX_DOMAINS - 1].hands;
+	bool held;
+
+	pthread_mutex_lock(&hands->lock);
+	held = hands->held;
+	pthread_mutex_unlock(&hands->lock);
+	return held;
+}
+
 /* Say so, and wait until the hooks have begun. */
 static void come_inside(void)
 {
 	__atomic_store_n(&inside, 1, __ATOMIC_RELEASE);
-	while (!__atomic_load_n(&kvfree_runtime.forking, __ATOMIC_ACQUIRE))
+	while (!library_rests())
 		kvtest_sleep_msec(1);
 	kvtest_sleep_msec(50);
 }
@@ -91,11 +105,10 @@ static void free_in_callback(struct rcu_head *head)
 	urcu_kvfree(caa_container_of(head, struct large, head));
 }
 
-static void an_rcu_callback_may_free_while_call_rcu_waits_for_it(void **state)
+TEST(an_rcu_callback_may_free_while_call_rcu_waits_for_it)
 {
 	struct large *large = urcu_kvmalloc(sizeof(*large));
 
-	(void) state;
 	assert_non_null(large);
 	rcu_register_thread();
 	call_rcu(&large->head, free_in_callback);
@@ -116,12 +129,10 @@ static void *allocate_in_section(void *arg)
 	return arg;
 }
 
-static void a_reader_may_allocate_while_a_grace_period_waits_for_it(
-		void **state)
+TEST(a_reader_may_allocate_while_a_grace_period_waits_for_it)
 {
 	pthread_t reader = kvtest_thread(allocate_in_section, NULL);
 
-	(void) state;
 	await_inside();
 	urcu_kvfree_before_fork();
 	/* As urcu_bp_before_fork() does, behind another thread. */
@@ -145,11 +156,10 @@ static void *fork_plainly(void *arg)
 	return NULL;
 }
 
-static void a_fork_of_another_thread_is_without_hooks(void **state)
+TEST(a_fork_of_another_thread_is_without_hooks)
 {
 	int status = -1;
 
-	(void) state;
 	if (!CAN_FORK)
 		skip();
 	urcu_kvfree_before_fork();
@@ -184,13 +194,12 @@ static int free_all_in_child(void)
 	return stats.queued && stats.freed == stats.queued ? 0 : 3;
 }
 
-static void each_process_frees_its_copy_of_a_busy_queue(void **state)
+TEST(each_process_frees_its_copy_of_a_busy_queue)
 {
 	struct urcu_kvfree_stats stats;
 	pthread_t busy[2];
 	int stop = 0, i;
 
-	(void) state;
 	if (!CAN_FORK_BUSY)
 		skip();
 	for (i = 0; i < 2; i++)
@@ -215,15 +224,15 @@ static void each_process_frees_its_copy_of_a_busy_queue(void **state)
 	assert_int_equal(stats.freed, stats.queued);
 }
 
-#define TEST(name)	cmocka_unit_test_setup_teardown(name, begin, end)
+#define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(an_rcu_callback_may_free_while_call_rcu_waits_for_it),
-		TEST(a_reader_may_allocate_while_a_grace_period_waits_for_it),
-		TEST(a_fork_of_another_thread_is_without_hooks),
-		TEST(each_process_frees_its_copy_of_a_busy_queue),
+		test(an_rcu_callback_may_free_while_call_rcu_waits_for_it),
+		test(a_reader_may_allocate_while_a_grace_period_waits_for_it),
+		test(a_fork_of_another_thread_is_without_hooks),
+		test(each_process_frees_its_copy_of_a_busy_queue),
 	};
 
 	return kvtest_run(tests);

@@ -41,15 +41,15 @@ static bool at_once(void)
 
 static bool start_lock_is_held(void)
 {
-	if (pthread_mutex_trylock(&kvfree_runtime.start_lock))
+	if (pthread_mutex_trylock(&kvfree_start_lock))
 		return true;
-	pthread_mutex_unlock(&kvfree_runtime.start_lock);
+	pthread_mutex_unlock(&kvfree_start_lock);
 	return false;
 }
 
 static bool library_stops(void)
 {
-	return !kvfree_runtime_running();
+	return !kvfree_is_running();
 }
 
 /* Queue for one free function, and wait until it runs. */
@@ -112,9 +112,8 @@ static void fork_hooks(void)
 	urcu_kvfree_after_fork_parent();
 }
 
-static void before_fork_lets_a_free_function_queue(void **state)
+TEST(before_fork_lets_a_free_function_queue)
 {
-	(void) state;
 	enter(queue_on_another_flavor, at_once);
 	await_done(1);
 	enter(queue_on_another_flavor, start_lock_is_held);
@@ -123,11 +122,10 @@ static void before_fork_lets_a_free_function_queue(void **state)
 	urcu_kvfree_exit();
 }
 
-static void before_fork_lets_a_free_function_make_a_channel(void **state)
+TEST(before_fork_lets_a_free_function_make_a_channel)
 {
-	struct kvfree_channels *channels = &kvfree_runtime.channels;
+	struct kvfree_channels *channels = &kvfree_channels;
 
-	(void) state;
 	enter(make_a_channel, start_lock_is_held);
 	fork_hooks();
 	await_done(1);
@@ -136,9 +134,8 @@ static void before_fork_lets_a_free_function_make_a_channel(void **state)
 	urcu_kvfree_exit();
 }
 
-static void before_fork_lets_a_free_function_start_the_library(void **state)
+TEST(before_fork_lets_a_free_function_start_the_library)
 {
-	(void) state;
 	enter(start_the_library, start_lock_is_held);
 	fork_hooks();
 	await_done(1);
@@ -146,11 +143,10 @@ static void before_fork_lets_a_free_function_start_the_library(void **state)
 	urcu_kvfree_exit();
 }
 
-static void exit_lets_a_free_function_queue(void **state)
+TEST(exit_lets_a_free_function_queue)
 {
 	struct urcu_kvfree_stats stats;
 
-	(void) state;
 	enter(queue_on_another_flavor, library_stops);
 	urcu_kvfree_exit();
 	stats = kvtest_stats(NULL);
@@ -158,24 +154,22 @@ static void exit_lets_a_free_function_queue(void **state)
 	assert_int_equal(stats.freed, stats.queued);
 }
 
-static void a_start_from_a_free_function_of_exit_is_edeadlk(void **state)
+TEST(a_start_from_a_free_function_of_exit_is_edeadlk)
 {
-	(void) state;
 	enter(start_the_library, library_stops);
 	urcu_kvfree_exit();
 	assert_int_equal(done, 1);
 	assert_int_equal(job_ret, -1);
 	assert_int_equal(job_errno, EDEADLK);
-	assert_false(kvfree_runtime_running());
+	assert_false(kvfree_is_running());
 }
 
 /* It says so on stderr, and goes on. */
-static void exit_from_a_free_function_is_ignored(void **state)
+TEST(exit_from_a_free_function_is_ignored)
 {
-	(void) state;
 	enter(urcu_kvfree_exit, at_once);
 	await_done(1);
-	assert_true(kvfree_runtime_running());
+	assert_true(kvfree_is_running());
 	enter(queue_on_another_flavor, at_once);
 	await_done(2);
 	urcu_kvfree_exit();
@@ -209,9 +203,8 @@ static void shrink(void)
 }
 
 /* Who waits for several flavors is a reader of none of them meanwhile. */
-static void a_free_function_may_wait_for_readers_of_another_flavor(void **state)
+TEST(a_free_function_may_wait_for_readers_of_another_flavor)
 {
-	(void) state;
 	wait_as_qsbr_reader(fork_hooks, start_lock_is_held);
 	done = 0;
 	wait_as_qsbr_reader(destroy_another_channel, at_once);
@@ -220,18 +213,18 @@ static void a_free_function_may_wait_for_readers_of_another_flavor(void **state)
 	urcu_kvfree_exit();
 }
 
-#define TEST(name)	cmocka_unit_test_setup_teardown(name, begin, end)
+#define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(before_fork_lets_a_free_function_queue),
-		TEST(before_fork_lets_a_free_function_make_a_channel),
-		TEST(before_fork_lets_a_free_function_start_the_library),
-		TEST(a_free_function_may_wait_for_readers_of_another_flavor),
-		TEST(exit_lets_a_free_function_queue),
-		TEST(a_start_from_a_free_function_of_exit_is_edeadlk),
-		TEST(exit_from_a_free_function_is_ignored),
+		test(before_fork_lets_a_free_function_queue),
+		test(before_fork_lets_a_free_function_make_a_channel),
+		test(before_fork_lets_a_free_function_start_the_library),
+		test(a_free_function_may_wait_for_readers_of_another_flavor),
+		test(exit_lets_a_free_function_queue),
+		test(a_start_from_a_free_function_of_exit_is_edeadlk),
+		test(exit_from_a_free_function_is_ignored),
 	};
 
 	return kvtest_run(tests);

@@ -60,15 +60,13 @@ static bool large_is_freed(void *unused)
 }
 
 /* K1: every place an object can wait in, filled while a batch waits. */
-static void what_is_queued_during_a_grace_period_waits_for_the_next(
-		void **state)
+TEST(what_is_queued_during_a_grace_period_waits_for_the_next)
 {
 	struct kvtest_object *first, *later[6];
 	uint64_t gp = kvgp_begun();
 	void *large = urcu_kvmalloc(LARGE);
 	unsigned int i;
 
-	(void) state;
 	assert_non_null(large);
 	kvgp_hold();
 	first = kvarena_object();
@@ -137,12 +135,11 @@ static void *queue_many_marked(void *arg)
 	return NULL;
 }
 
-static void no_object_is_freed_without_its_grace_period(void **state)
+TEST(no_object_is_freed_without_its_grace_period)
 {
 	pthread_t tid[3];
 	unsigned int i;
 
-	(void) state;
 	kvarena_on_free = check_order;
 	for (i = 0; i < 3; i++)
 		tid[i] = kvtest_thread(queue_many_marked, NULL);
@@ -161,14 +158,13 @@ static void *barrier_thread(void *done)
 	return NULL;
 }
 
-static void a_barrier_does_not_ride_on_an_older_grace_period(void **state)
+TEST(a_barrier_does_not_ride_on_an_older_grace_period)
 {
 	uint64_t gp = kvgp_begun();
 	struct kvtest_object *object;
 	pthread_t tid;
 	int done = 0;
 
-	(void) state;
 	kvgp_hold();
 	queue(kvarena_object());
 	assert_true(kvgp_wait_begun(gp + 1));

@@ -38,7 +38,7 @@ static uint64_t large_bytes(void)
 
 static bool is_large(const void *ptr)
 {
-	return kvfree_area_has(&kvfree_runtime.area, ptr);
+	return kvfree_area_has(ptr);
 }
 
 static void fill(void *ptr, size_t size, unsigned char seed)
@@ -72,12 +72,11 @@ static bool is_zero(const void *ptr, size_t size)
 	return true;
 }
 
-static void small_comes_from_malloc_and_large_from_the_range(void **state)
+TEST(small_comes_from_malloc_and_large_from_the_range)
 {
 	void *small = urcu_kvmalloc(128 * KIB - 1);
 	void *large = urcu_kvmalloc(128 * KIB);
 
-	(void) state;
 	kvinside_needs_range();
 	assert_non_null(small);
 	assert_non_null(large);
@@ -92,23 +91,21 @@ static void small_comes_from_malloc_and_large_from_the_range(void **state)
 	assert_int_equal(large_bytes(), 0);
 }
 
-static void large_sizes_are_rounded_up_to_pages(void **state)
+TEST(large_sizes_are_rounded_up_to_pages)
 {
 	void *ptr = urcu_kvmalloc(LARGE + 1);
 
-	(void) state;
 	kvinside_needs_range();
 	assert_int_equal(large_bytes(), LARGE + 4096);
 	fill(ptr, LARGE + 1, 1);
 	urcu_kvfree(ptr);
 }
 
-static void zalloc_and_calloc_return_zeroed_memory(void **state)
+TEST(zalloc_and_calloc_return_zeroed_memory)
 {
 	static const size_t sizes[] = { 1, 100, 4096, LARGE, LARGE + 5000 };
 	unsigned int i, round;
 
-	(void) state;
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		/* The second round gets what the first made dirty. */
 		for (round = 0; round < 2; round++) {
@@ -125,9 +122,8 @@ static void zalloc_and_calloc_return_zeroed_memory(void **state)
 	}
 }
 
-static void calloc_that_overflows_is_enomem(void **state)
+TEST(calloc_that_overflows_is_enomem)
 {
-	(void) state;
 	errno = 0;
 	assert_null(urcu_kvcalloc(half_of_all, 2));
 	assert_int_equal(errno, ENOMEM);
@@ -136,9 +132,8 @@ static void calloc_that_overflows_is_enomem(void **state)
 	assert_int_equal(errno, ENOMEM);
 }
 
-static void what_nobody_has_is_enomem(void **state)
+TEST(what_nobody_has_is_enomem)
 {
-	(void) state;
 	errno = 0;
 	assert_null(urcu_kvmalloc(too_much));
 	assert_int_equal(errno, ENOMEM);
@@ -151,9 +146,8 @@ static void what_nobody_has_is_enomem(void **state)
 	assert_int_equal(large_bytes(), 0);
 }
 
-static void size_0_is_a_pointer_that_can_be_freed(void **state)
+TEST(size_0_is_a_pointer_that_can_be_freed)
 {
-	(void) state;
 	urcu_kvfree(urcu_kvmalloc(0));
 	urcu_kvfree(urcu_kvzalloc(0));
 	urcu_kvfree(urcu_kvcalloc(0, 10));
@@ -161,11 +155,10 @@ static void size_0_is_a_pointer_that_can_be_freed(void **state)
 	urcu_kvfree(NULL);
 }
 
-static void pointers_of_the_malloc_family_may_be_freed(void **state)
+TEST(pointers_of_the_malloc_family_may_be_freed)
 {
 	void *aligned = NULL;
 
-	(void) state;
 	urcu_kvfree(malloc(10));
 	urcu_kvfree(calloc(3, 300000));
 	urcu_kvfree(strdup("text"));
@@ -177,12 +170,11 @@ static void pointers_of_the_malloc_family_may_be_freed(void **state)
 /* ------------------------------------------------------------------ */
 /* The range                                                          */
 
-static void when_the_range_is_full_large_comes_from_malloc(void **state)
+TEST(when_the_range_is_full_large_comes_from_malloc)
 {
 	void *ptr[64], *more;
 	unsigned int nr = 0, i;
 
-	(void) state;
 	kvinside_needs_range();
 	do {
 		ptr[nr] = urcu_kvmalloc(MIB);
@@ -225,11 +217,10 @@ static unsigned int resident_pages(void *ptr, size_t bytes)
 	return nr;
 }
 
-static void large_memory_goes_back_to_the_system_at_once(void **state)
+TEST(large_memory_goes_back_to_the_system_at_once)
 {
 	char *ptr = urcu_kvmalloc(16 * MIB);
 
-	(void) state;
 	kvinside_needs_range();
 	assert_true(is_large(ptr));
 	memset(ptr, 1, 16 * MIB);
@@ -252,11 +243,10 @@ static int use_after_free(void)
 	return KVCHILD_OK;
 }
 
-static void use_after_free_of_large_memory_crashes(void **state)
+TEST(use_after_free_of_large_memory_crashes)
 {
 	char err[4096];
 
-	(void) state;
 	kvinside_needs_range();
 	assert_int_not_equal(kvchild_run("use_after_free", err, sizeof(err)),
 		KVCHILD_OK);
@@ -286,11 +276,10 @@ static int without_a_range(void)
 	return large_bytes() ? 4 : KVCHILD_OK;
 }
 
-static void without_a_range_large_comes_from_malloc(void **state)
+TEST(without_a_range_large_comes_from_malloc)
 {
 	char err[4096];
 
-	(void) state;
 	assert_int_equal(kvchild_run("without_a_range", err, sizeof(err)),
 		KVCHILD_OK);
 }
@@ -298,14 +287,13 @@ static void without_a_range_large_comes_from_malloc(void **state)
 /* ------------------------------------------------------------------ */
 /* realloc                                                            */
 
-static void realloc_keeps_the_contents_across_kinds(void **state)
+TEST(realloc_keeps_the_contents_across_kinds)
 {
 	static const size_t steps[] = { 100, LARGE, 2 * LARGE, 3 * MIB, MIB,
 		LARGE, 5000, 10, LARGE + 1, 1 };
 	size_t size = 50, i;
 	char *ptr = malloc(size);
 
-	(void) state;
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		size_t kept = steps[i] < size ? steps[i] : size;
 
@@ -319,11 +307,10 @@ static void realloc_keeps_the_contents_across_kinds(void **state)
 	assert_int_equal(large_bytes(), 0);
 }
 
-static void realloc_to_a_little_less_moves_nothing(void **state)
+TEST(realloc_to_a_little_less_moves_nothing)
 {
 	char *ptr = urcu_kvmalloc(MIB);
 
-	(void) state;
 	fill(ptr, MIB, 7);
 	assert_ptr_equal(urcu_kvrealloc(ptr, MIB - 5000), ptr);
 	assert_ptr_equal(urcu_kvrealloc(ptr, MIB), ptr);
@@ -331,12 +318,11 @@ static void realloc_to_a_little_less_moves_nothing(void **state)
 	urcu_kvfree(ptr);
 }
 
-static void realloc_of_null_allocates(void **state)
+TEST(realloc_of_null_allocates)
 {
 	void *small = urcu_kvrealloc(NULL, 10);
 	void *large = urcu_kvrealloc(NULL, LARGE);
 
-	(void) state;
 	kvinside_needs_range();
 	assert_non_null(small);
 	assert_true(is_large(large));
@@ -344,11 +330,10 @@ static void realloc_of_null_allocates(void **state)
 	urcu_kvfree(large);
 }
 
-static void realloc_to_0_is_a_pointer_that_can_be_freed(void **state)
+TEST(realloc_to_0_is_a_pointer_that_can_be_freed)
 {
 	void *ptr = urcu_kvrealloc(urcu_kvmalloc(10), 0);
 
-	(void) state;
 	assert_non_null(ptr);
 	urcu_kvfree(ptr);
 	ptr = urcu_kvrealloc(urcu_kvmalloc(LARGE), 0);
@@ -358,11 +343,10 @@ static void realloc_to_0_is_a_pointer_that_can_be_freed(void **state)
 	assert_int_equal(large_bytes(), 0);
 }
 
-static void realloc_that_fails_leaves_the_memory_alone(void **state)
+TEST(realloc_that_fails_leaves_the_memory_alone)
 {
 	char *small = urcu_kvmalloc(100), *large = urcu_kvmalloc(LARGE);
 
-	(void) state;
 	fill(small, 100, 1);
 	fill(large, LARGE, 2);
 	errno = 0;
@@ -385,20 +369,20 @@ struct big {
 	char bytes[LARGE];
 };
 
-static void large_memory_can_be_deferred_by_every_call(void **state)
+TEST(large_memory_can_be_deferred_by_every_call)
 {
 	const struct rcu_flavor_struct *rcu = kvtest_of(state);
 	struct big *head = urcu_kvmalloc(sizeof(*head));
 	struct big *emergency = urcu_kvmalloc(sizeof(*emergency));
-	struct kvfree_thread *thread = kvinside_record(rcu);
+	struct kvfree_record *record = kvinside_record(rcu);
 	void *sleeping = urcu_kvmalloc(LARGE), *trying = urcu_kvmalloc(LARGE);
 	struct kvtest_reader reader;
 
 	kvtest_reader_enter(&reader, rcu);
 	urcu_kvfree_rcu_flavor(rcu, head, head);
-	kvfree_thread_lock(thread);
+	kvfree_record_lock(record);
 	urcu_kvfree_rcu_flavor(rcu, emergency, head);
-	kvfree_thread_unlock(thread);
+	kvfree_record_unlock(record);
 	urcu_kvfree_rcu_mightsleep_flavor(rcu, sleeping);
 	if (!urcu_kvfree_rcu_try_flavor(rcu, trying))
 		urcu_kvfree_rcu_flavor(rcu, trying);
@@ -438,12 +422,11 @@ static void *allocate_and_check(void *arg)
 	return (void *) bad;
 }
 
-static void threads_may_allocate_and_free_at_once(void **state)
+TEST(threads_may_allocate_and_free_at_once)
 {
 	pthread_t tid[4];
 	uintptr_t i;
 
-	(void) state;
 	for (i = 0; i < 4; i++)
 		tid[i] = kvtest_thread(allocate_and_check, (void *) (i + 1));
 	for (i = 0; i < 4; i++)
@@ -452,12 +435,11 @@ static void threads_may_allocate_and_free_at_once(void **state)
 	assert_int_equal(large_bytes(), 0);
 }
 
-static void the_threshold_is_a_setting(void **state)
+TEST(the_threshold_is_a_setting)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 	void *small, *large;
 
-	(void) state;
 	kvinside_needs_range();
 	urcu_kvfree_exit();
 	assert_int_equal(urcu_kvfree_attr_set_large_threshold(attr, 8192), 0);
@@ -474,11 +456,10 @@ static void the_threshold_is_a_setting(void **state)
 }
 
 /* Memory that is in use over an exit stays as it is. */
-static void exit_leaves_large_memory_in_use_alone(void **state)
+TEST(exit_leaves_large_memory_in_use_alone)
 {
 	char *ptr = urcu_kvmalloc(LARGE);
 
-	(void) state;
 	fill(ptr, LARGE, 5);
 	urcu_kvfree_exit();
 	assert_true(is_filled(ptr, LARGE, 5));
@@ -486,7 +467,7 @@ static void exit_leaves_large_memory_in_use_alone(void **state)
 	urcu_kvfree_rcu_mightsleep_flavor(&urcu_mb_flavor, ptr);
 	urcu_kvfree_exit();
 	assert_int_equal(large_bytes(), 0);
-	assert_int_equal(kvfree_runtime.area.base, KVFREE_AREA_NONE);
+	assert_int_equal(kvfree_area.base, KVFREE_AREA_NONE);
 }
 
 static const struct kvchild_scenario scenarios[] = {

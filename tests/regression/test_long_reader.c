@@ -26,77 +26,61 @@ static int end(void **state)
 	return 0;
 }
 
-static bool has_ripe(void *arg)
+static bool has_ripe(struct kvfree_record *record)
 {
-	struct kvfree_thread *thread = arg;
-
-	return __atomic_load_n(&thread->ripe, __ATOMIC_RELAXED) != NULL;
+	return kvfree_record_peek(record, KVFREE_CLOSED_OWNER,
+			kvfree_gp_completed(&record->domain->gp));
 }
 
-/* Queue, in clean calls, until the library hands ripe pages to this thread. */
-static bool get_ripe_pages(struct kvfree_thread *thread)
+/* Ticks are the test's: one for each look. */
+static bool all_but_one_are_freed(void *unused)
 {
-	unsigned int i, tries;
-
-	for (tries = 0; tries < 200; tries++) {
-		for (i = 0; i < 100; i++)
-			urcu_kvfree_rcu_mightsleep_flavor(&kvgp_flavor,
-					kvarena_object());
-		if (kvtest_wait(has_ripe, thread, 50))
-			return true;
-	}
-	return false;
+	(void) unused;
+	kvfree_timer_arm(KVFREE_ALARM_TICK, 0);
+	return kvarena_freed() == kvarena_made() - 1;
 }
 
-/* Ripe pages, and an object behind a grace period that is held open; NULL
- * when the workers were faster. */
-static struct kvtest_object *ripe_pages_and_a_held_object(void)
+/* An object behind a grace period that is held open. */
+static struct kvtest_object *held_object(void)
 {
-	struct kvfree_thread *thread = kvinside_record(&kvgp_flavor);
-	struct kvtest_object *held;
-	uint64_t gp;
+	struct kvtest_object *held = kvarena_object();
+	uint64_t gp = kvgp_begun();
 
-	if (!get_ripe_pages(thread))
-		return NULL;
 	kvgp_hold();
-	gp = kvgp_begun();
-	held = kvarena_object();
 	urcu_kvfree_rcu_flavor(&kvgp_flavor, held, head);
-	if (kvgp_wait_begun(gp + 1) && has_ripe(thread))
-		return held;
-	kvgp_let_go();
-	return NULL;
-}
-
-static bool has_none_ripe(void *thread)
-{
-	return !has_ripe(thread);
+	kvfree_service_request_gp(kvfree_domain_get(&kvgp_flavor));
+	return kvgp_wait_begun(gp + 1) ? held : NULL;
 }
 
 /*
  * K21: ripe pages wait with an owner that does not come back, and the next
  * grace period is held open by a reader: they are freed nevertheless.
  */
-static void ripe_objects_are_freed_while_a_reader_stays(void **state)
+TEST(ripe_objects_are_freed_while_a_reader_stays)
 {
-	struct kvtest_object *held = NULL;
-	unsigned int tries;
+	struct kvfree_record *record;
+	struct kvtest_object *held;
 	uint64_t owner_freed;
+	unsigned int i;
 
-	(void) state;
 	urcu_kvfree_exit();
-	kvtest_start(40, 2);
-	for (tries = 0; tries < 50 && !held; tries++)
-		held = ripe_pages_and_a_held_object();
+	kvtest_start(60000, 1);
+	record = kvinside_record(&kvgp_flavor);
+	kvinside_settle();
+	for (i = 0; i < 100; i++)
+		urcu_kvfree_rcu_mightsleep_flavor(&kvgp_flavor,
+				kvarena_object());
+	kvinside_ripen(record);
+	held = held_object();
 	assert_non_null(held);
+	assert_true(has_ripe(record));
 	owner_freed = kvtest_stats(&kvgp_flavor).owner_freed;
 	/* Only a worker can take them: this thread makes no clean call. */
-	assert_true(kvtest_wait(has_none_ripe,
-		kvinside_record(&kvgp_flavor), KVTEST_LONG));
+	assert_true(kvtest_wait(all_but_one_are_freed, NULL, KVTEST_LONG));
 	assert_int_equal(kvtest_stats(&kvgp_flavor).owner_freed, owner_freed);
 	assert_false(kvarena_is_freed(held));
 	kvgp_let_go();
-	assert_true(kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG));
+	assert_int_equal(urcu_kvfree_rcu_barrier_flavor(&kvgp_flavor), 0);
 	kvarena_assert_exact();
 }
 
@@ -122,8 +106,7 @@ static bool is_done(void *arg)
 }
 
 /* K3: the head-less call of a thread without a page does not wait. */
-static void the_first_mightsleep_of_a_thread_does_not_wait_for_a_reader(
-		void **state)
+TEST(the_first_mightsleep_of_a_thread_does_not_wait_for_a_reader)
 {
 	struct caller caller = { kvtest_of(state), 0 };
 	struct kvtest_reader reader;
@@ -142,7 +125,7 @@ static void the_first_mightsleep_of_a_thread_does_not_wait_for_a_reader(
 }
 
 /* A reader of one flavor holds up that flavor alone. */
-static void a_reader_does_not_hold_up_the_other_flavors(void **state)
+TEST(a_reader_does_not_hold_up_the_other_flavors)
 {
 	const struct rcu_flavor_struct *rcu = kvtest_of(state);
 	const struct kvtest_flavor *other;

@@ -68,11 +68,10 @@ static void assert_all_went_well(void)
 	assert_int_equal(stats.leaked, 0);
 }
 
-static void each_form_of_call_frees_its_object_once(void **state)
+TEST(each_form_of_call_frees_its_object_once)
 {
 	unsigned long n;
 
-	(void) state;
 	for (n = 0; n < 10; n++)
 		queue(n);
 	assert_all_went_well();
@@ -89,12 +88,11 @@ static void *queue_many(void *arg)
 	return NULL;
 }
 
-static void threads_at_once_lose_nothing(void **state)
+TEST(threads_at_once_lose_nothing)
 {
 	pthread_t tid[THREADS];
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < THREADS; i++)
 		tid[i] = kvtest_thread(queue_many, NULL);
 	for (i = 0; i < THREADS; i++)
@@ -103,11 +101,10 @@ static void threads_at_once_lose_nothing(void **state)
 	assert_all_went_well();
 }
 
-static void without_a_barrier_the_timer_frees_all(void **state)
+TEST(without_a_barrier_the_timer_frees_all)
 {
 	unsigned long n;
 
-	(void) state;
 	for (n = 0; n < 777; n++)
 		queue(n);
 	assert_true(kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG));
@@ -120,18 +117,18 @@ static void queue_inside(void)
 	urcu_kvfree_rcu_flavor(rcu, kvarena_object(), head);
 }
 
-static void objects_of_the_emergency_list_are_freed_too(void **state)
+TEST(objects_of_the_emergency_list_are_freed_too)
 {
 	struct urcu_kvfree_stats before = kvtest_stats(rcu), after;
 	unsigned int i;
 
-	(void) state;
 	kvhold_every(KVFREE_HOOK_RAW_LOCKED, queue_inside);
 	for (i = 0; i < 1000; i++)
 		urcu_kvfree_rcu_flavor(rcu, kvarena_object(), head);
 	kvhold_off();
 	after = kvtest_stats(rcu);
-	/* More where a drain held the lock: the outer call went there then. */
+	/* More where the tick's service had the lock: the outer call went
+	 * there then. */
 	assert_true(after.emergency - before.emergency >=
 		kvarena_made() - 1000);
 	assert_all_went_well();
@@ -152,13 +149,12 @@ static void *queue_until_told(void *arg)
 	return NULL;
 }
 
-static void signal_handlers_may_queue_on_top_of_any_call(void **state)
+TEST(signal_handlers_may_queue_on_top_of_any_call)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 	int stop = 0, i;
 	pthread_t tid;
 
-	(void) state;
 	sigaction(SIGUSR1, &action, NULL);
 	tid = kvtest_thread(queue_until_told, &stop);
 	for (i = 0; i < 5000; i++)
@@ -168,11 +164,10 @@ static void signal_handlers_may_queue_on_top_of_any_call(void **state)
 	assert_all_went_well();
 }
 
-static void objects_of_threads_that_exited_are_freed(void **state)
+TEST(objects_of_threads_that_exited_are_freed)
 {
 	int i;
 
-	(void) state;
 	for (i = 0; i < 20; i++) {
 		int told = 1;
 

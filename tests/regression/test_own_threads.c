@@ -63,11 +63,10 @@ static unsigned long long status_of(int tid, const char *key, int base)
 }
 
 /* P6. First of all tests: later starts have settings of their own. */
-static void by_default_there_are_no_more_workers_than_4_or_cpus(void **state)
+TEST(by_default_there_are_no_more_workers_than_4_or_cpus)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	(void) state;
 	assert_int_equal(urcu_kvfree_init(NULL), 0);
 	assert_in_range(kvtest_count_threads("kvfree-worker"), 1,
 		(unsigned long) (cpus < 4 ? cpus : 4));
@@ -82,19 +81,33 @@ static void *use_it(void *arg)
 	return arg;
 }
 
-static void threads_that_use_the_library_add_none(void **state)
+/* A timer thread, two workers, and one thread that waits for grace periods. */
+#define ALL	4
+
+static void start_all_threads(void)
+{
+	kvtest_start(2, 2);
+	kvarena_reset();
+	use_it(NULL);
+	/* The tick asks for a grace period, and so for its thread. */
+	kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG);
+	kvinside_settle();
+	kvtest_threads_become("kvfree-", ALL);
+}
+
+TEST(threads_that_use_the_library_add_none)
 {
 	pthread_t tid[40];
 	unsigned int i;
 
-	(void) state;
-	kvtest_start(2, 2);
+	start_all_threads();
+	assert_true(kvtest_threads_become("kvfree-gp", 1));
 	for (i = 0; i < 40; i++)
 		tid[i] = kvtest_thread(use_it, NULL);
-	assert_true(kvtest_threads_become("kvfree-", 3));
+	assert_true(kvtest_threads_become("kvfree-", ALL));
 	for (i = 0; i < 40; i++)
 		kvtest_join(tid[i]);
-	assert_true(kvtest_threads_become("kvfree-", 3));
+	assert_true(kvtest_threads_become("kvfree-", ALL));
 	urcu_kvfree_exit();
 	kvarena_assert_exact();
 }
@@ -111,24 +124,21 @@ static void check_signals(int tid, void *arg)
 	}
 }
 
-static void all_signals_are_blocked_in_them(void **state)
+TEST(all_signals_are_blocked_in_them)
 {
 	int bad = 0;
 
-	(void) state;
-	kvtest_start(2, 2);
-	assert_true(kvtest_threads_become("kvfree-", 3));
-	assert_int_equal(for_each_own_thread(check_signals, &bad), 3);
+	start_all_threads();
+	assert_int_equal(for_each_own_thread(check_signals, &bad), ALL);
 	assert_int_equal(bad, 0);
 	urcu_kvfree_exit();
 }
 
-static void the_callers_signal_mask_is_kept(void **state)
+TEST(the_callers_signal_mask_is_kept)
 {
 	sigset_t before, after;
 	int nr;
 
-	(void) state;
 	pthread_sigmask(SIG_SETMASK, NULL, &before);
 	kvtest_start(2, 2);
 	pthread_sigmask(SIG_SETMASK, NULL, &after);
@@ -177,21 +187,19 @@ static void *fifo_creator(void *arg)
 		abort();
 	creator->is_fifo = pthread_setschedparam(pthread_self(), SCHED_FIFO,
 			&param) == 0;
-	kvtest_start(2, 2);
-	kvtest_threads_become("kvfree-", 3);
+	start_all_threads();
 	creator->nr = for_each_own_thread(check_scheduling, creator);
 	return NULL;
 }
 
-static void they_inherit_neither_scheduling_nor_pinning(void **state)
+TEST(they_inherit_neither_scheduling_nor_pinning)
 {
 	struct creator creator = { 0 };
 
-	(void) state;
 	assert_int_equal(sched_getaffinity(0, sizeof(creator.process),
 		&creator.process), 0);
 	kvtest_on_thread(fifo_creator, &creator);
-	assert_int_equal(creator.nr, 3);
+	assert_int_equal(creator.nr, ALL);
 	if (!creator.is_fifo)
 		print_message("no right to be SCHED_FIFO: pinning alone\n");
 	assert_int_equal(creator.not_normal, 0);
@@ -218,7 +226,7 @@ static unsigned long long switches(void)
 	return sum;
 }
 
-/* Many drain periods without a wake-up. The caches age for some after the last
+/* Many ticks' time without a wake-up. The caches age for some after the last
  * use; a thread that wakes by the clock is never quiet for so long. */
 static bool stays_quiet(void *unused)
 {
@@ -234,15 +242,14 @@ static void assert_gets_quiet_and_stays_so(void)
 	assert_true(kvtest_wait(stays_quiet, NULL, KVTEST_LONG));
 }
 
-static void they_do_not_wake_when_nothing_was_ever_queued(void **state)
+TEST(they_do_not_wake_when_nothing_was_ever_queued)
 {
-	(void) state;
 	kvtest_start(2, 2);
 	assert_gets_quiet_and_stays_so();
 	urcu_kvfree_exit();
 }
 
-static void they_do_not_wake_when_all_is_freed(void **state)
+TEST(they_do_not_wake_when_all_is_freed)
 {
 	const struct rcu_flavor_struct *rcu = kvtest_of(state);
 	unsigned int i;

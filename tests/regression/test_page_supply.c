@@ -69,16 +69,22 @@ static void assert_all_freed(void)
 	kvarena_assert_exact();
 }
 
-/* No page in the cache, no room in the current one. */
-static bool is_dry(struct kvfree_thread *thread)
+/* This thread's record, as it is. */
+static struct kvfree_record *own(void)
 {
-	struct kvfree_bulk *bulk;
+	return kvfree_record_own(kvfree_domain_get(rcu));
+}
+
+/* No page in the cache, no room in the open one. */
+static bool is_dry(struct kvfree_record *record)
+{
+	struct kvfree_page *page;
 	bool dry;
 
-	kvfree_thread_lock(thread);
-	bulk = thread->current[KVFREE_CHANNEL_MALLOC];
-	dry = !thread->cache && (!bulk || bulk->nr == KVFREE_BULK_RECORDS);
-	kvfree_thread_unlock(thread);
+	kvfree_record_lock(record);
+	page = record->open[KVFREE_CHANNEL_MALLOC];
+	dry = !record->cache && (!page || page->nr >= page->limit);
+	kvfree_record_unlock(record);
 	return dry;
 }
 
@@ -86,43 +92,42 @@ static bool is_dry(struct kvfree_thread *thread)
  * back: call it inside one. A refill may be as fast as the calls are. */
 static void run_dry(void)
 {
-	struct kvfree_thread *thread = kvinside_record(rcu);
+	struct kvfree_record *record = own();
 
 	do {
-		kvinside_empty_cache(thread);
-		queue_raw(KVFREE_BULK_RECORDS / 4 + 1);
-	} while (!is_dry(thread));
+		kvinside_empty_cache(record);
+		queue_raw(KVFREE_PAGE_PTRS / 4 + 1);
+	} while (!is_dry(record));
 	queue_raw(1);
 }
 
 /* A refill that finds the record's lock held leaves it to the owner's next call
  * to ask again. This asks as that call would. */
-static void ask_again(struct kvfree_thread *thread)
+static void ask_again(struct kvfree_record *record)
 {
-	kvfree_refill_request(&thread->refill_gate);
+	kvfree_cache_request(record);
 }
 
 static bool a_refill_failed(void *nr)
 {
-	ask_again(kvinside_record(rcu));
+	ask_again(own());
 	return kvtest_stats(NULL).refill_failures >= *(uint64_t *) nr;
 }
 
-static bool has_a_cached_page(void *thread)
+static bool has_a_cached_page(void *record)
 {
-	ask_again(thread);
-	return kvinside_cached(thread) > 0;
+	ask_again(record);
+	return kvinside_cached(record) > 0;
 }
 
 /* K4: one attempt, and then none until the back-off is over. */
-static void a_failing_allocator_is_asked_once_per_back_off(void **state)
+TEST(a_failing_allocator_is_asked_once_per_back_off)
 {
 	uint64_t failures = kvtest_stats(NULL).refill_failures + 1;
 	struct kvtest_reader reader;
 	unsigned long failed;
 	unsigned int i;
 
-	(void) state;
 	start(5, 100000);
 	kvinside_record(rcu);
 	kvtest_reader_enter(&reader, rcu);
@@ -142,13 +147,12 @@ static void a_failing_allocator_is_asked_once_per_back_off(void **state)
 }
 
 /* K4: the gate is open again: pages come once the allocator works. */
-static void pages_come_again_after_the_fault_clears(void **state)
+TEST(pages_come_again_after_the_fault_clears)
 {
 	uint64_t failures = kvtest_stats(NULL).refill_failures + 3;
 	struct kvtest_reader reader;
 	bool failed, refilled;
 
-	(void) state;
 	start(5, 20);
 	kvinside_record(rcu);
 	kvtest_reader_enter(&reader, rcu);
@@ -157,8 +161,7 @@ static void pages_come_again_after_the_fault_clears(void **state)
 	/* Each back-off ends in an attempt, whoever calls meanwhile. */
 	failed = kvtest_wait(a_refill_failed, &failures, KVTEST_LONG);
 	kvfault_memory(false);
-	refilled = kvtest_wait(has_a_cached_page, kvinside_record(rcu),
-			KVTEST_LONG);
+	refilled = kvtest_wait(has_a_cached_page, own(), KVTEST_LONG);
 	kvtest_reader_leave(&reader);
 	assert_true(failed);
 	assert_true(refilled);
@@ -166,12 +169,11 @@ static void pages_come_again_after_the_fault_clears(void **state)
 }
 
 /* P13: no page, no memory for one: the call waits and frees by itself. */
-static void mightsleep_without_memory_frees_inline(void **state)
+TEST(mightsleep_without_memory_frees_inline)
 {
 	struct urcu_kvfree_stats before, after;
 	unsigned int i;
 
-	(void) state;
 	start(0, 100000);
 	kvinside_record(rcu);
 	kvfault_memory(true);
@@ -198,14 +200,13 @@ static void *first_mightsleep(void *object)
 }
 
 /* And the wait is one for readers. */
-static void mightsleep_without_memory_waits_for_a_reader(void **state)
+TEST(mightsleep_without_memory_waits_for_a_reader)
 {
 	struct kvtest_object *object = kvarena_object();
 	struct kvtest_reader reader;
 	pthread_t tid;
 	bool early;
 
-	(void) state;
 	start(0, 100000);
 	kvtest_reader_enter(&reader, rcu);
 	kvfault_memory(true);
@@ -221,11 +222,10 @@ static void mightsleep_without_memory_waits_for_a_reader(void **state)
 }
 
 /* P13: not even memory for the thread's record. */
-static void mightsleep_without_a_record_frees_inline(void **state)
+TEST(mightsleep_without_a_record_frees_inline)
 {
 	struct kvtest_object *object = kvarena_object();
 
-	(void) state;
 	start(1, 100000);
 	kvfault_memory(true);
 	kvtest_on_thread(first_mightsleep, object);
@@ -233,13 +233,12 @@ static void mightsleep_without_a_record_frees_inline(void **state)
 	assert_all_freed();
 }
 
-static void try_without_a_page_is_false_and_queues_nothing(void **state)
+TEST(try_without_a_page_is_false_and_queues_nothing)
 {
 	struct kvtest_object *object;
 	uint64_t queued;
 	bool taken = true;
 
-	(void) state;
 	start(1, 100000);
 	kvinside_record(rcu);
 	kvfault_memory(true);
@@ -269,11 +268,10 @@ static void *register_without_memory(void *arg)
 	return NULL;
 }
 
-static void register_without_memory_is_enomem(void **state)
+TEST(register_without_memory_is_enomem)
 {
 	int seen[3] = { 0 };
 
-	(void) state;
 	start(0, 100000);
 	kvtest_on_thread(register_without_memory, seen);
 	assert_int_equal(seen[0], -1);
@@ -288,20 +286,19 @@ static bool refill_timer_is_armed(void)
 {
 	struct itimerspec left;
 
-	if (timerfd_gettime(kvfree_runtime.timer.refill, &left))
+	if (timerfd_gettime(kvfree_timer.fd[KVFREE_ALARM_REFILL], &left))
 		abort();
 	return left.it_value.tv_sec || left.it_value.tv_nsec;
 }
 
 /* K11 */
-static void without_a_cache_nothing_is_refilled_and_all_works(void **state)
+TEST(without_a_cache_nothing_is_refilled_and_all_works)
 {
 	struct urcu_kvfree_stats stats;
 	uint64_t refills;
 	unsigned int i;
 	bool armed = false;
 
-	(void) state;
 	start(0, 100000);
 	kvinside_settle();	/* the start looks for refills once */
 	refills = kvtest_stats(rcu).refills;
@@ -322,11 +319,10 @@ static void without_a_cache_nothing_is_refilled_and_all_works(void **state)
 	assert_int_equal(stats.cached_pages, 0);
 }
 
-static void without_a_cache_raw_calls_use_the_emergency_list(void **state)
+TEST(without_a_cache_raw_calls_use_the_emergency_list)
 {
 	uint64_t emergency = kvtest_stats(rcu).emergency;
 
-	(void) state;
 	start(0, 100000);
 	queue_raw(100);
 	assert_false(urcu_kvfree_rcu_try_flavor(rcu, kvarena_nth(0)));
@@ -339,33 +335,53 @@ static void without_a_cache_raw_calls_use_the_emergency_list(void **state)
 
 static bool cache_is_full(void *arg)
 {
-	struct kvfree_thread *thread = arg;
+	struct kvfree_record *record = arg;
 	bool full;
 
-	kvfree_thread_lock(thread);
-	full = thread->nr_cached >= thread->target;
-	kvfree_thread_unlock(thread);
+	kvfree_record_lock(record);
+	full = record->nr_cached >= record->target;
+	kvfree_record_unlock(record);
 	if (!full)
-		ask_again(thread);
+		ask_again(record);
 	return full;
 }
 
-static void *register_record(void *arg)
+struct registered {
+	struct kvfree_record *record;	/* atomic */
+	sem_t leave;
+};
+
+/* A thread that has a record and a page, and stays. */
+static void *register_and_stay(void *arg)
 {
-	*(struct kvfree_thread **) arg = kvinside_record(rcu);
+	struct registered *other = arg;
+
+	__atomic_store_n(&other->record, kvinside_record(rcu),
+			__ATOMIC_RELEASE);
+	while (sem_wait(&other->leave))
+		;
 	return NULL;
 }
 
+static bool is_registered(void *arg)
+{
+	struct registered *other = arg;
+
+	return __atomic_load_n(&other->record, __ATOMIC_ACQUIRE);
+}
+
 /* K10: whatever runs between the request and the refill. */
-static void pages_go_to_the_record_that_asked(void **state)
+TEST(pages_go_to_the_record_that_asked)
 {
 	uint64_t gp = kvgp_begun();
-	struct kvfree_thread *mine, *other = NULL;
+	struct registered other = { 0 };
+	struct kvfree_record *mine;
 	unsigned int cached;
+	pthread_t tid;
 
-	(void) state;
+	sem_init(&other.leave, 0, 0);
 	kvgp_hold();
-	rcu = &kvgp_flavor;	/* no page comes back from a batch */
+	rcu = &kvgp_flavor;	/* no page comes back */
 	start(3, 100000);
 	mine = kvinside_record(rcu);
 	kvinside_settle();
@@ -373,14 +389,17 @@ static void pages_go_to_the_record_that_asked(void **state)
 	run_dry();
 	assert_true(kvhold_wait());
 	assert_true(kvgp_wait_begun(gp + 1));
-	kvtest_on_thread(register_record, &other);
-	assert_ptr_not_equal(mine, other);
+	tid = kvtest_thread(register_and_stay, &other);
+	assert_true(kvtest_wait(is_registered, &other, KVTEST_LONG));
+	assert_ptr_not_equal(mine, other.record);
 	assert_int_equal(kvinside_cached(mine), 0);
-	cached = kvinside_cached(other);
+	cached = kvinside_cached(other.record);
 	kvhold_go();
 	assert_true(kvtest_wait(cache_is_full, mine, KVTEST_LONG));
 	/* The other did not ask: it got nothing, and nothing was taken. */
-	assert_int_equal(kvinside_cached(other), cached);
+	assert_int_equal(kvinside_cached(other.record), cached);
+	sem_post(&other.leave);
+	kvtest_join(tid);
 	kvgp_let_go();
 	assert_all_freed();
 }
@@ -390,37 +409,36 @@ static bool refill_is_over(void *nr)
 {
 	bool over;
 
-	pthread_mutex_lock(&kvfree_runtime.workqueue.lock);
+	pthread_mutex_lock(&kvfree_pool.lock);
 	over = kvhold_counted() >= *(unsigned int *) nr &&
-		!kvfree_runtime.refill.running && !kvfree_runtime.refill.queued;
-	pthread_mutex_unlock(&kvfree_runtime.workqueue.lock);
+		!kvfree_refill.running && !kvfree_refill.queued;
+	pthread_mutex_unlock(&kvfree_pool.lock);
 	return over;
 }
 
 /* K12, P4: a refill stops at the target and allocates nothing beyond. */
-static void no_page_is_allocated_beyond_the_target(void **state)
+TEST(no_page_is_allocated_beyond_the_target)
 {
-	struct kvfree_thread *thread;
+	struct kvfree_record *record;
 	struct kvtest_reader reader;
 	uint64_t allocated;
 	unsigned int i;
 
-	(void) state;
 	/* A tick in the middle of a refill would lower the target. */
 	start_ticking(60000, 5, 100000);
-	thread = kvinside_record(rcu);
+	record = kvinside_record(rcu);
 	kvtest_reader_enter(&reader, rcu);
 	run_dry();
-	assert_true(kvtest_wait(cache_is_full, thread, KVTEST_LONG));
-	kvfree_thread_lock(thread);
-	assert_in_range(thread->target, 1, KVFREE_MAX_TARGET);
-	assert_int_equal(thread->nr_cached, thread->target);
-	kvfree_thread_unlock(thread);
+	assert_true(kvtest_wait(cache_is_full, record, KVTEST_LONG));
+	kvfree_record_lock(record);
+	assert_in_range(record->target, 1, KVFREE_MAX_TARGET);
+	assert_int_equal(record->nr_cached, record->target);
+	kvfree_record_unlock(record);
 	/* Requests that find the cache full get nothing. */
 	kvhold_count(KVFREE_HOOK_REFILL);
 	allocated = kvtest_stats(rcu).pages_allocated;
 	for (i = 1; i <= 3; i++) {
-		kvfree_refill_request(&thread->refill_gate);
+		kvfree_cache_request(record);
 		assert_true(kvtest_wait(refill_is_over, &i, KVTEST_LONG));
 	}
 	assert_int_equal(kvtest_stats(rcu).pages_allocated, allocated);
@@ -447,12 +465,10 @@ static const struct kvchild_scenario scenarios[] = {
 	{ NULL, NULL },
 };
 
-static void the_last_resort_inside_a_section_aborts_with_a_message(
-		void **state)
+TEST(the_last_resort_inside_a_section_aborts_with_a_message)
 {
 	char err[4096];
 
-	(void) state;
 	assert_int_equal(kvchild_run("last_resort", err, sizeof(err)),
 		128 + SIGABRT);
 	assert_non_null(strstr(err, "urcu_kvfree_rcu_mightsleep()"));

@@ -50,7 +50,7 @@ static void begin(unsigned int msec)
 	kvfree_check_pressure_fd = theirs;
 	assert_int_equal(urcu_kvfree_attr_set_refill_backoff_msec(attr, msec),
 		0);
-	/* Nothing else drains during the test. */
+	/* No tick comes during the test. */
 	assert_int_equal(urcu_kvfree_attr_set_drain_msec(attr, 60000), 0);
 	assert_int_equal(urcu_kvfree_init(attr), 0);
 	urcu_kvfree_attr_destroy(attr);
@@ -93,11 +93,10 @@ static bool has_cached_pages(void *unused)
 }
 
 /* K5: what is queued is freed, the caches are dropped, refills hold off. */
-static void pressure_gives_memory_back(void **state)
+TEST(pressure_gives_memory_back)
 {
 	unsigned int i;
 
-	(void) state;
 	begin(100000);
 	assert_true(kvtest_wait(has_cached_pages, NULL, KVTEST_LONG));
 	for (i = 0; i < 100; i++)
@@ -106,20 +105,17 @@ static void pressure_gives_memory_back(void **state)
 	assert_true(kvtest_wait(no_page_is_left, NULL, KVTEST_LONG));
 	release();
 	assert_true(kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG));
-	assert_int_equal(__atomic_load_n(&kvfree_runtime.refill_hold,
-		__ATOMIC_SEQ_CST), 1);
+	assert_true(kvfree_refill_is_held());
 	/* During the hold raw calls still work, without a page. */
 	i = (unsigned int) kvtest_stats(rcu).pages_allocated;
 	urcu_kvfree_rcu_flavor(rcu, kvarena_object(), head);
-	kvinside_record(rcu);
 	assert_int_equal(kvtest_stats(rcu).pages_allocated, i);
 	end();
 	kvarena_assert_exact();
 }
 
-static void refills_resume_after_the_back_off(void **state)
+TEST(refills_resume_after_the_back_off)
 {
-	(void) state;
 	begin(20);
 	assert_true(kvtest_wait(has_cached_pages, NULL, KVTEST_LONG));
 	press();
@@ -136,12 +132,11 @@ static bool pressure_fd_is_closed(void *fds)
 }
 
 /* Its cgroup was removed, say: the descriptor reports an error for ever. */
-static void a_pressure_file_that_is_gone_is_closed(void **state)
+TEST(a_pressure_file_that_is_gone_is_closed)
 {
 	unsigned int fds;
 	struct linger reset = { .l_onoff = 1 };
 
-	(void) state;
 	begin(100);
 	fds = kvtest_count_fds() - 1;	/* ours goes too */
 	assert_int_equal(setsockopt(ours, SOL_SOCKET, SO_LINGER, &reset,
@@ -153,12 +148,11 @@ static void a_pressure_file_that_is_gone_is_closed(void **state)
 }
 
 /* The real thing, where the kernel has it: opened or skipped, never an error. */
-static void a_system_without_pressure_files_starts_as_well(void **state)
+TEST(a_system_without_pressure_files_starts_as_well)
 {
-	(void) state;
 	assert_int_equal(urcu_kvfree_init(NULL), 0);
 	assert_true((access("/proc/pressure/memory", W_OK) == 0) ==
-		(kvfree_runtime.timer.pressure >= 0));
+		(kvfree_timer.pressure >= 0));
 	urcu_kvfree_exit();
 }
 

@@ -12,6 +12,7 @@
 
 #include "cmocka-all.h"
 #include "kvarena.h"
+#include "kvinside.h"
 
 #define SLOTS		8
 #define READERS		2
@@ -125,12 +126,11 @@ static bool somebody_read(void *unused)
 	return __atomic_load_n(&shared.read, __ATOMIC_RELAXED) > 0;
 }
 
-static void readers_never_see_a_freed_object(void **state)
+TEST(readers_never_see_a_freed_object)
 {
 	pthread_t readers[READERS], updaters[UPDATERS];
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < READERS; i++)
 		readers[i] = kvtest_thread(reader, NULL);
 	for (i = 0; i < UPDATERS; i++)
@@ -157,25 +157,29 @@ static void *update_once(void *arg)
 	return NULL;
 }
 
-static bool a_batch_was_collected(void *arg)
+/* Whether a grace period runs that began after @cookie was read. */
+static bool a_grace_period_began(void *cookie)
 {
-	return kvtest_stats(shared.rcu).drains > *(uint64_t *) arg;
+	struct kvfree_gp *gp = &kvfree_domain_get(shared.rcu)->gp;
+
+	return kvfree_gp_reached(__atomic_load_n(&gp->started,
+			__ATOMIC_ACQUIRE), *(unsigned long *) cookie);
 }
 
 /* The same with one reader and one object, for each form of call. */
-static void a_reader_inside_keeps_the_object_alive(void **state)
+TEST(a_reader_inside_keeps_the_object_alive)
 {
 	struct kvtest_reader inside;
 	uintptr_t form;
 
-	(void) state;
 	for (form = 0; form < 4; form++) {
 		struct kvtest_object *object = shared.slot[0];
-		uint64_t drains = kvtest_stats(shared.rcu).drains;
+		unsigned long cookie;
 
 		kvtest_reader_enter(&inside, shared.rcu);
+		cookie = kvfree_gp_cookie(&kvfree_domain_get(shared.rcu)->gp);
 		kvtest_on_thread(update_once, (void *) form);
-		assert_true(kvtest_wait(a_batch_was_collected, &drains,
+		assert_true(kvtest_wait(a_grace_period_began, &cookie,
 					KVTEST_LONG));
 		/* Time in which a grace period that ended early shows. */
 		kvtest_sleep_msec(10);

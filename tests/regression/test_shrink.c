@@ -11,7 +11,6 @@
 #include "kvarena.h"
 #include "kvchild.h"
 #include "kvinside.h"
-#include "reclaim.h"
 
 static const struct rcu_flavor_struct *rcu;
 
@@ -49,11 +48,10 @@ static void queue(unsigned int nr)
 }
 
 /* K5 */
-static void shrink_count_counts_cached_and_queued_pages(void **state)
+TEST(shrink_count_counts_cached_and_queued_pages)
 {
 	size_t count;
 
-	(void) state;
 	kvinside_record(rcu);
 	queue(10);
 	kvinside_settle();
@@ -64,12 +62,11 @@ static void shrink_count_counts_cached_and_queued_pages(void **state)
 }
 
 /* K5 */
-static void shrink_drops_cached_pages_and_frees_what_is_queued(void **state)
+TEST(shrink_drops_cached_pages_and_frees_what_is_queued)
 {
 	struct urcu_kvfree_stats before;
 	size_t nr;
 
-	(void) state;
 	kvinside_record(rcu);
 	kvinside_settle();
 	queue(700);
@@ -87,11 +84,10 @@ static void shrink_drops_cached_pages_and_frees_what_is_queued(void **state)
 }
 
 /* K5: a refill does not undo it. */
-static void shrink_holds_refills_off(void **state)
+TEST(shrink_holds_refills_off)
 {
 	uint64_t allocated;
 
-	(void) state;
 	queue(10);
 	kvinside_settle();
 	urcu_kvfree_shrink();
@@ -112,11 +108,10 @@ static bool pages_were_made(void *allocated)
 	return kvtest_stats(rcu).pages_allocated > *(uint64_t *) allocated;
 }
 
-static void refills_go_on_after_the_back_off(void **state)
+TEST(refills_go_on_after_the_back_off)
 {
 	uint64_t allocated;
 
-	(void) state;
 	urcu_kvfree_exit();
 	start(20);
 	queue(10);
@@ -131,14 +126,13 @@ static void *shrink(void *arg)
 	return arg;
 }
 
-static void shrink_waits_for_readers(void **state)
+TEST(shrink_waits_for_readers)
 {
 	struct kvtest_object *object = kvarena_object();
 	struct kvtest_reader reader;
 	pthread_t tid;
 	bool early;
 
-	(void) state;
 	kvtest_reader_enter(&reader, rcu);
 	urcu_kvfree_rcu_flavor(rcu, object, head);
 	tid = kvtest_thread(shrink, NULL);
@@ -159,11 +153,10 @@ static void shrinking_free(size_t nr, void **ptrs, void *priv)
 	kvarena_free_bulk(nr, ptrs, NULL);
 }
 
-static void shrink_in_a_free_function_does_nothing(void **state)
+TEST(shrink_in_a_free_function_does_nothing)
 {
 	struct urcu_kvfree_channel *channel;
 
-	(void) state;
 	in_free = 1;
 	channel = urcu_kvfree_channel_create("shrinks", shrinking_free, NULL);
 	urcu_kvfree_rcu_channel_flavor(rcu, kvarena_object(), head, channel);
@@ -172,11 +165,10 @@ static void shrink_in_a_free_function_does_nothing(void **state)
 	kvarena_assert_exact();
 }
 
-static bool a_worker_waits(void *unused)
+static bool a_grace_period_runs(void *unused)
 {
 	(void) unused;
-	return __atomic_load_n(&kvfree_domain_get(rcu)->gp_since,
-			__ATOMIC_RELAXED) != 0;
+	return kvfree_gp_is_running(&kvfree_domain_get(rcu)->gp);
 }
 
 static int shrink_in_section(void)
@@ -195,8 +187,8 @@ static int exit_in_section(void)
 	rcu->register_thread();
 	queue(1);
 	rcu->read_lock();
-	/* A worker that waits for this section must not hide the error. */
-	kvtest_wait(a_worker_waits, NULL, KVTEST_LONG);
+	/* A thread that waits for this section must not hide the error. */
+	kvtest_wait(a_grace_period_runs, NULL, KVTEST_LONG);
 	urcu_kvfree_exit();
 	return 1;
 }
@@ -221,13 +213,11 @@ static const struct kvchild_scenario scenarios[] = {
 	{ NULL, NULL },
 };
 
-static void calls_that_wait_abort_inside_a_section_and_name_themselves(
-		void **state)
+TEST(calls_that_wait_abort_inside_a_section_and_name_themselves)
 {
 	const struct kvchild_scenario *scenario;
 	char err[4096];
 
-	(void) state;
 	for (scenario = scenarios; scenario->name; scenario++) {
 		assert_int_equal(kvchild_run(scenario->name, err, sizeof(err)),
 			128 + SIGABRT);
@@ -236,29 +226,28 @@ static void calls_that_wait_abort_inside_a_section_and_name_themselves(
 	}
 }
 
-/* The worst moment: a worker waits for a grace period, that is, for us. */
-static void *online_while_a_worker_waits(void *arg)
+/* The worst moment: a grace period is waited for, that is, we are. */
+static void *online_while_a_grace_period_runs(void *arg)
 {
 	unsigned int *online = arg;
 	bool waits;
 
 	rcu->register_thread();
 	queue(1);
-	kvfree_drain_request(kvfree_domain_get(rcu), KVFREE_DRAIN_ALL);
-	waits = kvtest_wait(a_worker_waits, NULL, KVTEST_LONG);
+	kvfree_service_request_gp(kvfree_domain_get(rcu));
+	waits = kvtest_wait(a_grace_period_runs, NULL, KVTEST_LONG);
 	urcu_kvfree_exit();
 	*online = waits && rcu->read_ongoing() != 0;
 	rcu->unregister_thread();
 	return NULL;
 }
 
-static void exit_of_an_online_caller_does_not_wait_for_itself(void **state)
+TEST(exit_of_an_online_caller_does_not_wait_for_itself)
 {
 	unsigned int online = 0;
 
-	(void) state;
 	rcu = &urcu_qsbr_flavor;
-	kvtest_on_thread(online_while_a_worker_waits, &online);
+	kvtest_on_thread(online_while_a_grace_period_runs, &online);
 	assert_int_equal(online, 1);
 	kvarena_assert_exact();
 }
@@ -282,11 +271,10 @@ static void *online_waiter(void *arg)
 	return NULL;
 }
 
-static void an_online_qsbr_caller_is_taken_offline_and_back(void **state)
+TEST(an_online_qsbr_caller_is_taken_offline_and_back)
 {
 	unsigned int online = 0;
 
-	(void) state;
 	rcu = &urcu_qsbr_flavor;
 	kvtest_on_thread(online_waiter, &online);
 	assert_int_equal(online, 3);

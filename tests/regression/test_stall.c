@@ -17,18 +17,19 @@
 
 #define FIRST_MSEC	100
 
-static bool two_ticks(void *unused)
+static bool second_tick_began(void *records)
 {
-	(void) unused;
-	return kvhold_counted() >= 2;
+	return kvhold_counted() > *(unsigned int *) records;
 }
 
-/* Until the timer thread has looked at a grace period that lasts: a tick comes while
- * it does, and the second one means that the first is through. */
-static bool timer_looked(void)
+/* Until the tick's service has looked at a grace period that lasts. It visits each
+ * record first; when it visits more than there are, it has looked. */
+static bool tick_looked(const struct rcu_flavor_struct *rcu)
 {
-	kvhold_count(KVFREE_HOOK_TIMER);
-	return kvtest_wait(two_ticks, NULL, KVTEST_LONG);
+	unsigned int records = kvinside_count_records(kvfree_domain_get(rcu));
+
+	kvhold_count(KVFREE_HOOK_TICK_LOCKED);
+	return kvtest_wait(second_tick_began, &records, KVTEST_LONG);
 }
 
 /* Hold a grace period open for @msec while one object is pending. */
@@ -43,7 +44,7 @@ static int hold_open(unsigned int msec)
 	if (!kvgp_wait_begun(1))
 		return 2;
 	kvtest_sleep_msec(msec);
-	if (msec > FIRST_MSEC && !timer_looked())
+	if (msec > FIRST_MSEC && !tick_looked(&kvgp_flavor))
 		return 3;
 	kvgp_let_go();
 	urcu_kvfree_exit();
@@ -96,7 +97,7 @@ static int real_reader(void)
 	wait_for(&entered);
 	urcu_kvfree_rcu_flavor(&urcu_memb_flavor, kvtest_object_new(1), head);
 	kvtest_sleep_msec(FIRST_MSEC * 2);
-	looked = timer_looked();
+	looked = tick_looked(&urcu_memb_flavor);
 	sem_post(&leave);
 	kvtest_join(reader);
 	urcu_kvfree_exit();
@@ -131,35 +132,32 @@ static unsigned int count(const char *text, const char *part)
 	return nr;
 }
 
-static void a_stalled_grace_period_is_reported_and_at_each_doubling(void **state)
+TEST(a_stalled_grace_period_is_reported_and_at_each_doubling)
 {
 	uint64_t begin = kvtest_msec();
 	char err[8192];
 
-	(void) state;
 	assert_int_equal(kvchild_run("long_one", err, sizeof(err)), KVCHILD_OK);
 	assert_in_range(count(err, "grace period of"), 1,
 		most_reports(kvtest_msec() - begin));
 	assert_non_null(strstr(err, "1 objects are pending"));
 }
 
-static void the_report_names_the_flavor(void **state)
+TEST(the_report_names_the_flavor)
 {
 	char err[8192];
 
-	(void) state;
 	assert_int_equal(kvchild_run("real_reader", err, sizeof(err)),
 		KVCHILD_OK);
 	assert_non_null(strstr(err, "a grace period of urcu_memb_flavor has"));
-	assert_non_null(strstr(err, "batch 1 waits"));
+	assert_non_null(strstr(err, "grace period 1 is waited for"));
 }
 
-static void a_grace_period_that_ends_is_not_reported(void **state)
+TEST(a_grace_period_that_ends_is_not_reported)
 {
 	uint64_t begin = kvtest_msec();
 	char err[8192];
 
-	(void) state;
 	assert_int_equal(kvchild_run("short_one", err, sizeof(err)),
 		KVCHILD_OK);
 	/* On a machine so busy that it took long, it may be. */

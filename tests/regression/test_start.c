@@ -49,27 +49,24 @@ static void assert_nothing_runs(unsigned int fds)
 	assert_int_equal(kvtest_count_fds(), fds);
 }
 
-static void init_starts_a_timer_and_the_workers(void **state)
+TEST(init_starts_a_timer_and_the_workers)
 {
-	(void) state;
 	kvtest_start(5, 3);
 	assert_true(kvtest_threads_become("kvfree-timer", 1));
 	assert_true(kvtest_threads_become("kvfree-worker", 3));
 }
 
-static void init_twice_is_one_start(void **state)
+TEST(init_twice_is_one_start)
 {
-	(void) state;
 	kvtest_start(5, 2);
 	assert_int_equal(urcu_kvfree_init(NULL), 0);
 	assert_true(kvtest_threads_become("kvfree-", 3));
 }
 
-static void exit_leaves_no_thread_and_no_descriptor(void **state)
+TEST(exit_leaves_no_thread_and_no_descriptor)
 {
 	unsigned int fds = kvtest_count_fds();
 
-	(void) state;
 	kvtest_start(5, 2);
 	queue();
 	urcu_kvfree_exit();
@@ -77,9 +74,8 @@ static void exit_leaves_no_thread_and_no_descriptor(void **state)
 }
 
 /* P10 */
-static void exit_twice_is_a_no_op(void **state)
+TEST(exit_twice_is_a_no_op)
 {
-	(void) state;
 	kvtest_start(5, 2);
 	queue();
 	urcu_kvfree_exit();
@@ -88,11 +84,10 @@ static void exit_twice_is_a_no_op(void **state)
 }
 
 /* P10 */
-static void init_after_exit_works_as_the_first(void **state)
+TEST(init_after_exit_works_as_the_first)
 {
 	int i;
 
-	(void) state;
 	for (i = 0; i < 5; i++) {
 		kvtest_start(5, 2);
 		queue();
@@ -103,11 +98,10 @@ static void init_after_exit_works_as_the_first(void **state)
 	assert_int_equal(kvarena_made(), 10);
 }
 
-static void exit_frees_everything_first(void **state)
+TEST(exit_frees_everything_first)
 {
 	int i;
 
-	(void) state;
 	kvtest_start(60000, 2);
 	for (i = 0; i < 3000; i++)
 		queue();
@@ -115,11 +109,10 @@ static void exit_frees_everything_first(void **state)
 	kvarena_assert_exact();
 }
 
-static void exit_gives_back_all_pages(void **state)
+TEST(exit_gives_back_all_pages)
 {
 	int i;
 
-	(void) state;
 	kvtest_start(5, 2);
 	for (i = 0; i < 3000; i++)
 		queue();
@@ -128,9 +121,8 @@ static void exit_gives_back_all_pages(void **state)
 	assert_int_equal(kvtest_stats(NULL).pending, 0);
 }
 
-static void what_is_queued_after_exit_is_freed_by_the_next_start(void **state)
+TEST(what_is_queued_after_exit_is_freed_by_the_next_start)
 {
-	(void) state;
 	kvtest_start(5, 2);
 	queue();
 	urcu_kvfree_exit();
@@ -143,9 +135,8 @@ static void what_is_queued_after_exit_is_freed_by_the_next_start(void **state)
 	kvarena_assert_exact();
 }
 
-static void a_barrier_works_without_a_start(void **state)
+TEST(a_barrier_works_without_a_start)
 {
-	(void) state;
 	kvtest_start(5, 2);
 	urcu_kvfree_exit();
 	queue();
@@ -154,12 +145,11 @@ static void a_barrier_works_without_a_start(void **state)
 }
 
 /* K6, and: nothing that was queued before a failed start is lost. */
-static void a_start_without_threads_fails_and_leaves_nothing(void **state)
+TEST(a_start_without_threads_fails_and_leaves_nothing)
 {
 	unsigned int fds = kvtest_count_fds();
 	int after;
 
-	(void) state;
 	for (after = 0; after < 3; after++) {
 		struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 
@@ -182,11 +172,10 @@ static void a_start_without_threads_fails_and_leaves_nothing(void **state)
 
 /* What is queued in the middle of a start that fails asks nothing of timers that
  * are closed again: the next start would wait for them. */
-static void a_start_that_fails_leaves_no_timer_asked_for(void **state)
+TEST(a_start_that_fails_leaves_no_timer_asked_for)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 
-	(void) state;
 	urcu_kvfree_attr_set_workers(attr, 2);
 	kvfault_threads_after(2);	/* the workers, and no timer thread */
 	kvfault_threads_on_failure = queue;
@@ -203,9 +192,8 @@ static void a_start_that_fails_leaves_no_timer_asked_for(void **state)
 }
 
 /* A clean call tries again what an earlier one could not start. */
-static void the_next_clean_call_tries_a_failed_start_again(void **state)
+TEST(the_next_clean_call_tries_a_failed_start_again)
 {
-	(void) state;
 	kvfault_threads_after(0);
 	assert_int_equal(urcu_kvfree_init(NULL), -1);
 	queue();
@@ -320,7 +308,7 @@ static int calls_beside_a_start(void)
 	for (i = 0; i < 2; i++)
 		tid[i] = kvtest_thread(make_calls, &together);
 	urcu_kvfree_attr_set_debug(attr, URCU_KVFREE_DEBUG_ON);
-	urcu_kvfree_attr_set_kick_pages(attr, 2);
+	urcu_kvfree_attr_set_batch_bytes(attr, 4096);
 	pthread_barrier_wait(&together);
 	if (urcu_kvfree_init(attr))
 		return 2;
@@ -400,42 +388,36 @@ static void assert_child(const char *name)
 		fail_msg("%s: %d: %s", name, status, err);
 }
 
-static void the_first_call_of_a_process_starts_the_library(void **state)
+TEST(the_first_call_of_a_process_starts_the_library)
 {
-	(void) state;
 	assert_child("raw_first");
 	assert_child("mightsleep_first");
 	assert_child("try_first");
 }
 
 /* K6 */
-static void what_was_queued_before_the_threads_exist_is_freed(void **state)
+TEST(what_was_queued_before_the_threads_exist_is_freed)
 {
-	(void) state;
 	assert_child("queued_before_threads");
 }
 
-static void a_start_may_run_beside_calls(void **state)
+TEST(a_start_may_run_beside_calls)
 {
-	(void) state;
 	assert_child("calls_beside_a_start");
 }
 
-static void exit_before_any_start_is_a_no_op(void **state)
+TEST(exit_before_any_start_is_a_no_op)
 {
-	(void) state;
 	assert_child("exit_first");
 }
 
-static void a_start_without_descriptors_fails_and_leaves_nothing(void **state)
+TEST(a_start_without_descriptors_fails_and_leaves_nothing)
 {
-	(void) state;
 	assert_child("few_descriptors");
 }
 
-static void a_bad_attribute_is_einval_and_starts_nothing(void **state)
+TEST(a_bad_attribute_is_einval_and_starts_nothing)
 {
-	(void) state;
 	assert_child("bad_attribute");
 }
 

@@ -53,13 +53,12 @@ static void *churn(void *stop)
 	return NULL;
 }
 
-/* K18, P8: thread exit during barriers and drains, in a loop. */
-static void threads_may_exit_during_barriers_and_drains(void **state)
+/* K18, P8: thread exit during barriers and ticks, in a loop. */
+TEST(threads_may_exit_during_barriers_and_ticks)
 {
 	pthread_t tid[2];
 	int stopped = 0;
 
-	(void) state;
 	tid[0] = kvtest_thread(churn, &stopped);
 	tid[1] = kvtest_thread(churn, &stopped);
 	while (__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < 2)
@@ -80,11 +79,10 @@ static bool is_settled(void *unused)
 }
 
 /* P5: nothing is stranded with a thread that is gone. */
-static void a_thread_that_exits_strands_nothing(void **state)
+TEST(a_thread_that_exits_strands_nothing)
 {
 	int stopped = 0;
 
-	(void) state;
 	churn(&stopped);
 	/* Without a barrier, which would go and look. */
 	assert_true(kvtest_wait(is_settled, NULL, KVTEST_LONG));
@@ -99,12 +97,11 @@ static void *register_alone(void *arg)
 }
 
 /* P5: a thousand threads, one after the other, need few records. */
-static void records_are_used_again(void **state)
+TEST(records_are_used_again)
 {
 	struct kvfree_domain *domain = kvfree_domain_get(rcu);
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < 1000; i++)
 		kvtest_on_thread(register_alone, NULL);
 	assert_in_range(kvinside_count_records(domain), 1, 100);
@@ -127,11 +124,10 @@ static void *register_and_unregister(void *arg)
 	return NULL;
 }
 
-static void unregistering_gives_the_record_back_and_loses_nothing(void **state)
+TEST(unregistering_gives_the_record_back_and_loses_nothing)
 {
 	uint64_t threads = 1;
 
-	(void) state;
 	kvtest_on_thread(register_and_unregister, &threads);
 	assert_int_equal(threads, 0);
 	assert_true(kvtest_wait(is_settled, NULL, KVTEST_LONG));
@@ -167,12 +163,12 @@ static void *use_then_exit(void *arg)
 	return NULL;
 }
 
-static void calls_in_a_later_destructor_are_served(void **state)
+TEST(calls_in_a_later_destructor_are_served)
 {
-	(void) state;
 #ifdef KVFREE_TSAN
 	/* bp registers the thread in the last rounds, and its own destructor
-	 * then runs after ThreadSanitizer's: that crashes in its runtime. */
+	 * then runs after ThreadSanitizer's: that crashes in its runtime. Once bp
+	 * is in use, calls that wait ask it about this thread, and register it. */
 	if (rcu == &urcu_bp_flavor)
 		skip();
 #endif
@@ -194,18 +190,17 @@ static void *unknown_to_liburcu(void *arg)
 
 	urcu_kvfree_rcu_flavor(rcu, kvarena_object(), head);
 	urcu_kvfree_rcu_mightsleep_flavor(rcu, kvarena_object());
-	/* Refused while a drain looks at the record. */
+	/* Refused while the tick's service has the record. */
 	while (!urcu_kvfree_rcu_try_flavor(rcu, object))
 		sched_yield();
 	*(int *) arg = urcu_kvfree_rcu_barrier_flavor(rcu);
 	return NULL;
 }
 
-static void a_thread_that_liburcu_does_not_know_may_call(void **state)
+TEST(a_thread_that_liburcu_does_not_know_may_call)
 {
 	int ret = -1;
 
-	(void) state;
 	kvtest_on_thread(unknown_to_liburcu, &ret);
 	assert_int_equal(ret, 0);
 	assert_int_equal(kvarena_made(), 3);
@@ -217,11 +212,12 @@ static void a_thread_that_liburcu_does_not_know_may_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(threads_may_exit_during_barriers_and_drains),
+		/* First: see there. */
+		test(calls_in_a_later_destructor_are_served),
+		test(threads_may_exit_during_barriers_and_ticks),
 		test(a_thread_that_exits_strands_nothing),
 		test(records_are_used_again),
 		test(unregistering_gives_the_record_back_and_loses_nothing),
-		test(calls_in_a_later_destructor_are_served),
 		test(a_thread_that_liburcu_does_not_know_may_call),
 	};
 

@@ -32,37 +32,52 @@ bool torture_chance(struct worker *self, uint32_t n)
 	return torture_random(self) % n == 0;
 }
 
+unsigned int torture_flavor(struct worker *self)
+{
+	return torture_random(self) % torture.nr_flavors;
+}
+
+/* Most are small; one in some hundred is among the largest. */
 static size_t random_size(struct worker *self)
 {
-	switch (torture_random(self) % 64) {
-	case 0:
-		return 8192;
-	case 1:
-		return URCU_KVFREE_MAX_OFFSET + 512;
-	default:
-		return 64 + torture_random(self) % 512;
-	}
+	uint32_t how = torture_random(self);
+	unsigned int doublings = how % 5;	/* 16 to 511 bytes */
+	size_t size;
+
+	if (how / 8 % 8 == 0)
+		doublings = 5 + how / 64 % 4;	/* to 8 KB */
+	if (how / 8 % 128 == 1)
+		doublings = 9 + how / 1024 % 6;	/* to 256 KB and a bit */
+	size = (size_t) OBJECT_LEAST << doublings;
+	size += torture_random(self) % size;
+	return size < torture.options.most_size ? size :
+		torture.options.most_size;
+}
+
+/* Small ones when there is no room for more that are big. */
+static struct object *object_for(struct worker *self, unsigned int kind)
+{
+	size_t size = random_size(self);
+	uint32_t how = torture_random(self);
+	struct object *object = object_new(kind, size, how);
+
+	if (!object && size > OBJECT_BIG)
+		object = object_new(kind, OBJECT_LEAST + how % 64, how);
+	return object;
+}
+
+struct object *torture_raw_object(struct worker *self)
+{
+	uint32_t how = torture_random(self);
+
+	return object_for(self, how % 8 ? OBJECT_MALLOC :
+		OBJECT_CHANNEL + how / 8 % TORTURE_CHANNELS);
 }
 
 struct object *torture_object(struct worker *self)
 {
-	uint32_t how = torture_random(self);
-
-	switch (how % 16) {
-	case 0:
-	case 1:
-		return object_new(OBJECT_CHANNEL + how / 16 % TORTURE_CHANNELS,
-				random_size(self), how);
-	case 2:
-	case 3:
-		return object_new(OBJECT_KV, random_size(self), how);
-	case 4:
-		if (torture_chance(self, 8))	/* beyond the threshold */
-			return object_new(OBJECT_KV, 20000, how);
-		/* fall through */
-	default:
-		return object_new(OBJECT_MALLOC, random_size(self), how >> 4);
-	}
+	return torture_chance(self, 4) ? object_for(self, OBJECT_KV) :
+		torture_raw_object(self);
 }
 
 /* ------------------------------------------------------------------ */
@@ -72,10 +87,11 @@ struct object *torture_object(struct worker *self)
 static const uint32_t odds[] = {
 	[KVFREE_HOOK_CLAIM] = 2,
 	[KVFREE_HOOK_CLAIMING] = 2,
-	[KVFREE_HOOK_COLLECTED] = 4,
+	[KVFREE_HOOK_GRACE_PERIOD_BEGIN] = 4,
 	[KVFREE_HOOK_GRACE_PERIOD_OVER] = 4,
 	[KVFREE_HOOK_REFILL] = 4,
-	[KVFREE_HOOK_VICTIM] = 128,
+	[KVFREE_HOOK_VICTIM] = 1024,
+	[KVFREE_HOOK_PIECE] = 16,
 	[KVFREE_HOOK_EMERGENCY_LINKED] = 1024,
 	[KVFREE_HOOK_TIMER] = 16,
 };
@@ -92,9 +108,9 @@ static void delay(enum kvfree_hook_place place)
 		odds[place] : 0;
 	int saved = errno;
 
-	/* To be met by a barrier it takes a long wait. */
+	/* A barrier that does not wait for it must be over before. */
 	if (place == KVFREE_HOOK_VICTIM)
-		nap.tv_nsec = 1000000;
+		nap.tv_nsec = 20000000;
 	if (!state)
 		state = (uint32_t) (uintptr_t) &state | 1;
 	state = state * 1664525 + 1013904223;
@@ -114,19 +130,21 @@ void torture_delays(bool on)
 /* ------------------------------------------------------------------ */
 /* The calls                                                          */
 
-void torture_defer_raw(struct object *object, unsigned int writer)
+void torture_defer_raw(struct object *object, unsigned int flavor,
+		unsigned int writer)
 {
-	unsigned int kind = object->kind;
-	uint64_t seq = object_queue(object, writer);
+	const struct rcu_flavor_struct *rcu = torture.rcu[flavor];
+	unsigned int kind = object_kind(object);
+	size_t offset = object_offset(object);
+	uint64_t seq = object_queue(object, flavor, writer);
 	int saved = errno;
 
 	errno = ERRNO_KEPT;
 	if (kind >= OBJECT_CHANNEL)
-		urcu_kvfree_rcu_channel_offset_flavor(torture.rcu, object,
-			object->offset, torture.channel[kind - OBJECT_CHANNEL]);
+		urcu_kvfree_rcu_channel_offset_flavor(rcu, object, offset,
+			torture.channel[kind - OBJECT_CHANNEL]);
 	else
-		urcu_kvfree_rcu_offset_flavor(torture.rcu, object,
-			object->offset);
+		urcu_kvfree_rcu_offset_flavor(rcu, object, offset);
 	if (errno != ERRNO_KEPT)
 		object_error("a raw call changed errno to %d", errno);
 	errno = saved;
@@ -136,11 +154,12 @@ void torture_defer_raw(struct object *object, unsigned int writer)
 			&torture.count.raws);
 }
 
-static bool defer_try(struct object *object, unsigned int writer)
+static bool defer_try(struct object *object, unsigned int flavor,
+		unsigned int writer)
 {
-	uint64_t seq = object_queue(object, writer);
+	uint64_t seq = object_queue(object, flavor, writer);
 
-	if (urcu_kvfree_rcu_try_flavor(torture.rcu, object)) {
+	if (urcu_kvfree_rcu_try_flavor(torture.rcu[flavor], object)) {
 		object_queued(writer, seq);
 		torture_count(&torture.count.tries);
 		return true;
@@ -150,34 +169,37 @@ static bool defer_try(struct object *object, unsigned int writer)
 	return false;
 }
 
-static void defer_mightsleep(struct object *object, unsigned int writer)
+static void defer_mightsleep(struct object *object, unsigned int flavor,
+		unsigned int writer)
 {
-	uint64_t seq = object_queue(object, writer);
+	uint64_t seq = object_queue(object, flavor, writer);
 
-	urcu_kvfree_rcu_mightsleep_flavor(torture.rcu, object);
+	urcu_kvfree_rcu_mightsleep_flavor(torture.rcu[flavor], object);
 	object_queued(writer, seq);
 	torture_count(&torture.count.sleeps);
 }
 
-void torture_defer(struct worker *self, struct object *object)
+void torture_defer(struct worker *self, struct object *object,
+		unsigned int flavor)
 {
 	uint32_t how = torture_random(self) % 8;
 
-	if (object->kind < OBJECT_CHANNEL) {
+	if (object_kind(object) < OBJECT_CHANNEL) {
 		if (how < 3) {
-			defer_mightsleep(object, self->writer);
+			defer_mightsleep(object, flavor, self->writer);
 			return;
 		}
-		if (how == 3 && defer_try(object, self->writer))
+		if (how == 3 && defer_try(object, flavor, self->writer))
 			return;
 	}
-	torture_defer_raw(object, self->writer);
+	torture_defer_raw(object, flavor, self->writer);
 }
 
-struct object *torture_swap(struct worker *self, struct object *object)
+struct object *torture_swap(struct worker *self, struct object *object,
+		unsigned int flavor)
 {
-	struct object **place =
-		&torture.shared[torture_random(self) % TORTURE_SHARED];
+	struct object **place = &torture.shared[flavor][
+		torture_random(self) % TORTURE_SHARED];
 
 	/* Release for the readers of the one, acquire for us of the other. */
 	return __atomic_exchange_n(place, object, __ATOMIC_ACQ_REL);
@@ -185,6 +207,16 @@ struct object *torture_swap(struct worker *self, struct object *object)
 
 /* ------------------------------------------------------------------ */
 /* Signals                                                            */
+
+/* Small, and no memory of the library's: any thread may make one. */
+static struct object *stash_object(struct worker *self)
+{
+	uint32_t how = torture_random(self);
+
+	return object_new(how % 4 ? OBJECT_MALLOC :
+			OBJECT_CHANNEL + how / 4 % TORTURE_CHANNELS,
+		OBJECT_LEAST + how / 16 % 512, how >> 8);
+}
 
 void torture_stash_fill(struct worker *self)
 {
@@ -195,7 +227,7 @@ void torture_stash_fill(struct worker *self)
 
 		if (__atomic_load_n(&self->stash[i], __ATOMIC_RELAXED))
 			continue;
-		object = torture_object(self);
+		object = stash_object(self);
 		/* The handler may take it from here on; only it does. */
 		__atomic_store_n(&self->stash[i], object, __ATOMIC_RELEASE);
 	}
@@ -219,7 +251,8 @@ void torture_on_signal(int signo)
 		struct object *object = stash_take(self, i);
 
 		if (object)
-			torture_defer_raw(object, self->handler_writer);
+			torture_defer_raw(object, i % torture.nr_flavors,
+				self->handler_writer);
 	}
 }
 
@@ -231,7 +264,8 @@ void torture_stash_empty(struct worker *self)
 		struct object *object = stash_take(self, i);
 
 		if (object)
-			torture_defer_raw(object, self->writer);
+			torture_defer_raw(object, i % torture.nr_flavors,
+				self->writer);
 	}
 }
 
@@ -239,12 +273,14 @@ void torture_shared_empty(struct worker *self)
 {
 	unsigned int i;
 
-	for (i = 0; i < TORTURE_SHARED; i++) {
-		struct object *object = __atomic_exchange_n(&torture.shared[i],
-				NULL, __ATOMIC_ACQ_REL);
+	for (i = 0; i < torture.nr_flavors * TORTURE_SHARED; i++) {
+		struct object *object = __atomic_exchange_n(
+			&torture.shared[i / TORTURE_SHARED][i % TORTURE_SHARED],
+			NULL, __ATOMIC_ACQ_REL);
 
 		if (object)
-			torture_defer_raw(object, self->writer);
+			torture_defer_raw(object, i / TORTURE_SHARED,
+				self->writer);
 	}
 }
 
@@ -255,15 +291,16 @@ void torture_shared_empty(struct worker *self)
 static void queue_more(void)
 {
 	static uint32_t calls;
+	uint32_t nr = __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED);
 	struct object *object;
 
 	/* Nor while all stand still for a fork: nothing is to wait for readers. */
-	if (torture_stopping() || torture_parking() ||
-	    __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED) % 64)
+	if (torture_stopping() || torture_parking() || nr % 64)
 		return;
 	object = object_new(OBJECT_MALLOC, 100, 0);
 	if (object)
-		torture_defer_raw(object, OBJECT_ANYBODY);
+		torture_defer_raw(object, nr / 64 % torture.nr_flavors,
+			OBJECT_ANYBODY);
 }
 
 static void channel_free(size_t nr, void **ptrs, void *priv)

@@ -6,9 +6,9 @@
  *
  * One thread, the visitor, does all of it, so that nobody asks for a standstill
  * twice. A child of fork() can wait for grace periods only when no reader
- * was registered with the flavor (bp excepted: liburcu drops the readers that
+ * was registered with a flavor (bp excepted: liburcu drops the readers that
  * are gone) and nobody was inside synchronize_rcu() at that moment; the other children
- * only queue and exit.
+ * only make raw calls and exit.
  */
 
 #include <errno.h>
@@ -104,15 +104,30 @@ void torture_unpark_all(void)
 /* ------------------------------------------------------------------ */
 /* Start and exit                                                     */
 
+/* From one page to some MiB, and often no cap. */
+static void random_bytes(struct worker *self, struct urcu_kvfree_attr *attr)
+{
+	size_t batch = (size_t) 4096 << torture_random(self) % 11;
+	size_t most = torture_chance(self, 3) ?
+		batch << torture_random(self) % 4 : 0;
+
+	if (urcu_kvfree_attr_set_batch_bytes(attr, batch) ||
+	    urcu_kvfree_attr_set_max_pending_bytes(attr, most) ||
+	    urcu_kvfree_attr_set_recycle(attr, !torture_chance(self, 4)) ||
+	    urcu_kvfree_attr_set_placement(attr, torture_chance(self, 3) ?
+			URCU_KVFREE_PLACEMENT_FLOAT :
+			URCU_KVFREE_PLACEMENT_NEAR))
+		object_error("an attribute was refused");
+}
+
 static void random_settings(struct worker *self,
 		struct urcu_kvfree_attr *attr)
 {
+	random_bytes(self, attr);
 	if (urcu_kvfree_attr_set_min_cached_pages(attr,
 			torture_random(self) % 8) ||
 	    urcu_kvfree_attr_set_drain_msec(attr,
 			1 + torture_random(self) % 100) ||
-	    urcu_kvfree_attr_set_kick_pages(attr,
-			1 + torture_random(self) % 12) ||
 	    urcu_kvfree_attr_set_workers(attr,
 			1 + torture_random(self) % 4) ||
 	    urcu_kvfree_attr_set_refill_backoff_msec(attr,
@@ -176,19 +191,21 @@ int __lsan_is_turned_off(void)
 	return in_child;
 }
 
-static void child_queue(struct worker *self)
+/* Clean calls may wait for a grace period: not in a child that cannot. */
+static void child_queue(struct worker *self, const struct visit *visit)
 {
 	unsigned int i;
 
 	for (i = 0; i < 50; i++) {
-		struct object *object = torture_object(self);
+		struct object *object = torture_raw_object(self);
+		unsigned int flavor = i / 2 % torture.nr_flavors;
 
 		if (!object)
 			return;
-		if (i % 2)
-			torture_defer(self, object);
+		if (visit->can_wait && i % 2)
+			torture_defer(self, object, flavor);
 		else
-			torture_defer_raw(object, self->writer);
+			torture_defer_raw(object, flavor, self->writer);
 	}
 }
 
@@ -196,15 +213,17 @@ static void child_queue(struct worker *self)
 static void child_reclaim(struct worker *self, const struct visit *visit)
 {
 	struct object_moment moment;
+	unsigned int i;
 
-	torture_barrier_check("child of fork");
-	child_queue(self);
+	for (i = 0; i < torture.nr_flavors; i++)
+		torture_barrier_check("child of fork", i);
+	child_queue(self, visit);
 	objects_moment(&moment);
 	urcu_kvfree_exit();
-	if (objects_left(&moment))
+	if (objects_left(&moment, OBJECT_ANY_FLAVOR))
 		object_error("child (hooks %d): %llu objects are not freed after exit",
-			visit->hooks,
-			(unsigned long long) objects_left(&moment));
+			visit->hooks, (unsigned long long)
+			objects_left(&moment, OBJECT_ANY_FLAVOR));
 	check_exit("child of fork");
 }
 
@@ -214,15 +233,14 @@ static void child(struct worker *self, const struct visit *visit)
 	alarm(CHILD_SECONDS);
 	signal(SIGALRM, SIG_DFL);
 	__atomic_store_n(&object_account.errors, 0, __ATOMIC_RELAXED);
-	if (torture.is_bp)
+	if (torture.has_bp)
 		urcu_bp_after_fork_child();
 	if (visit->hooks && urcu_kvfree_after_fork_child())
 		object_error("after_fork_child failed, errno %d", errno);
-	if (!visit->hooks)
-		objects_abandon();
+	objects_fork_child(!visit->hooks);
 	if (torture_chance(self, 4) && urcu_kvfree_init(NULL))
 		object_error("init in a child failed, errno %d", errno);
-	child_queue(self);
+	child_queue(self, visit);
 	if (visit->can_wait)
 		child_reclaim(self, visit);
 	exit(object_account.errors ? EXIT_FAILURE : EXIT_SUCCESS);
@@ -249,21 +267,43 @@ static void wait_child(pid_t pid, const struct visit *visit)
 			WEXITSTATUS(status));
 }
 
+static bool no_grace_period(void *arg)
+{
+	unsigned int i;
+
+	(void) arg;
+	for (i = 0; i < torture.nr_flavors; i++)
+		if (objects_grace_period_runs(i))
+			return false;
+	return true;
+}
+
+/* All stand still: once nothing is queued nobody waits for a grace period. */
+static void come_to_rest(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < torture.nr_flavors; i++)
+		torture_barrier_check("before a fork", i);
+	if (!kvtest_wait(no_grace_period, NULL, KVTEST_LONG))
+		object_error("a grace period does not end");
+}
+
 static void before_fork(const struct visit *visit)
 {
 	if (visit->stopped)
 		urcu_kvfree_exit();
 	else if (visit->parked && !visit->hooks)
-		torture_barrier_check("before a fork");	/* no grace period runs */
+		come_to_rest();
 	if (visit->hooks)
 		urcu_kvfree_before_fork();
-	if (torture.is_bp)
+	if (torture.has_bp)
 		urcu_bp_before_fork();
 }
 
 static void after_fork(struct worker *self, const struct visit *visit)
 {
-	if (torture.is_bp)
+	if (torture.has_bp)
 		urcu_bp_after_fork_parent();
 	if (visit->hooks)
 		urcu_kvfree_after_fork_parent();
@@ -271,6 +311,12 @@ static void after_fork(struct worker *self, const struct visit *visit)
 		torture_start(self);
 	if (visit->parked)
 		torture_unpark_all();
+}
+
+/* Of bp alone liburcu's hooks make a child that can wait, whoever read. */
+static bool bp_alone(void)
+{
+	return torture.has_bp && torture.nr_flavors == 1;
 }
 
 static void fork_once(struct worker *self)
@@ -288,7 +334,7 @@ static void fork_once(struct worker *self)
 #endif
 	if (visit.parked && !torture_park_all())
 		return;
-	visit.can_wait = visit.parked || torture.is_bp;
+	visit.can_wait = visit.parked || bp_alone();
 	before_fork(&visit);
 	pid = fork();
 	if (!pid)

@@ -14,90 +14,78 @@
 #define THREADS	4
 #define MANY	2000
 
-static struct kvfree_debug debug;
-
 static int begin(void **state)
 {
 	(void) state;
-	return kvfree_debug_start(&debug);
+	return kvfree_debug_start();
 }
 
 /* ------------------------------------------------------------------ */
 /* The table                                                          */
 
-static void without_a_table_everything_may_be_queued(void **state)
-{
-	struct kvfree_debug none = { NULL };
-	int object;
-
-	(void) state;
-	assert_true(kvfree_debug_queue(&none, &object));
-	assert_true(kvfree_debug_queue(&none, &object));
-	kvfree_debug_forget(&none, &object);
-}
-
-static void an_object_may_be_queued_again_once_it_was_freed(void **state)
+TEST(an_object_may_be_queued_again_once_it_was_freed)
 {
 	void *object = malloc(10);
 
-	(void) state;
-	assert_true(kvfree_debug_queue(&debug, object));
-	kvfree_debug_free(&debug, KVFREE_CHANNEL_MALLOC, 1, &object, false);
-	assert_true(kvfree_debug_queue(&debug, object));
-	kvfree_debug_forget(&debug, object);
-	assert_true(kvfree_debug_queue(&debug, object));
-	kvfree_debug_forget(&debug, object);
+	assert_true(kvfree_debug_queue(object));
+	kvfree_debug_free(object, 0);
+	assert_true(kvfree_debug_queue(object));
+	kvfree_debug_forget(object);
+	assert_true(kvfree_debug_queue(object));
+	kvfree_debug_forget(object);
 	free(object);
 }
 
-static void many_objects_are_told_apart(void **state)
+TEST(many_objects_are_told_apart)
 {
 	static struct { char bytes[16]; } objects[MANY];
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < MANY; i++)
-		assert_true(kvfree_debug_queue(&debug, &objects[i]));
+		assert_true(kvfree_debug_queue(&objects[i]));
 	for (i = 0; i < MANY; i += 2)
-		kvfree_debug_forget(&debug, &objects[i]);
+		kvfree_debug_forget(&objects[i]);
 	for (i = 0; i < MANY; i += 2)
-		assert_true(kvfree_debug_queue(&debug, &objects[i]));
+		assert_true(kvfree_debug_queue(&objects[i]));
 	for (i = 0; i < MANY; i++)
-		kvfree_debug_forget(&debug, &objects[i]);
+		kvfree_debug_forget(&objects[i]);
 }
 
-static void strict_poisons_what_malloc_made(void **state)
+TEST(a_free_poisons_as_many_bytes_as_it_is_told)
 {
-	unsigned char *object = malloc(64);
-	void *ptr = object;
+	unsigned char object[64];
 	unsigned int i;
 
-	(void) state;
-	memset(object, 0, 64);
-	kvfree_debug_free(&debug, KVFREE_CHANNEL_MALLOC, 1, &ptr, false);
+	memset(object, 0, sizeof(object));
+	kvfree_debug_free(object, 0);
+	assert_int_equal(object[0], 0);
+	kvfree_debug_free(object, 40);
 	for (i = 0; i < 64; i++)
-		assert_int_equal(object[i], 0);
-	kvfree_debug_free(&debug, KVFREE_CHANNEL_USER, 1, &ptr, true);
-	for (i = 0; i < 64; i++)
-		assert_int_equal(object[i], 0);
-	kvfree_debug_free(&debug, KVFREE_CHANNEL_MALLOC, 1, &ptr, true);
-	for (i = 0; i < 64; i++)
-		assert_int_equal(object[i], 0x6b);
-	free(object);
+		assert_int_equal(object[i], i < 40 ? 0x6b : 0);
 }
 
 /* ------------------------------------------------------------------ */
 /* In processes of their own: what is said, and what the library does */
 
+static int without_a_table(void)
+{
+	int object;
+
+	if (!kvfree_debug_queue(&object) || !kvfree_debug_queue(&object))
+		return 1;
+	kvfree_debug_forget(&object);
+	return KVCHILD_OK;
+}
+
 static int the_second_of_two(void)
 {
 	int object;
 
-	if (kvfree_debug_start(&debug) || !kvfree_debug_queue(&debug, &object))
+	if (kvfree_debug_start() || !kvfree_debug_queue(&object))
 		return 1;
 	/* Told once, however often. */
-	if (kvfree_debug_queue(&debug, &object) ||
-	    kvfree_debug_queue(&debug, &object))
+	if (kvfree_debug_queue(&object) ||
+	    kvfree_debug_queue(&object))
 		return 2;
 	return KVCHILD_OK;
 }
@@ -110,7 +98,7 @@ static void *queue_all(void *arg)
 	unsigned int i;
 
 	for (i = 0; i < MANY; i++)
-		if (kvfree_debug_queue(&debug, &shared[i]))
+		if (kvfree_debug_queue(&shared[i]))
 			__atomic_fetch_add(&accepted[i], 1, __ATOMIC_RELAXED);
 	return arg;
 }
@@ -121,7 +109,7 @@ static int threads_at_once(void)
 	pthread_t tid[THREADS];
 	unsigned int i;
 
-	if (kvfree_debug_start(&debug))
+	if (kvfree_debug_start())
 		return 1;
 	for (i = 0; i < THREADS; i++)
 		tid[i] = kvtest_thread(queue_all, NULL);
@@ -206,6 +194,7 @@ static int ordinary_use(void)
 }
 
 static const struct kvchild_scenario scenarios[] = {
+	{ "without_a_table", without_a_table },
 	{ "the_second_of_two", the_second_of_two },
 	{ "threads_at_once", threads_at_once },
 	{ "double_free_on", double_free_on },
@@ -223,31 +212,31 @@ static void assert_says(const char *scenario, unsigned int lines)
 		assert_non_null(strstr(err, "is queued twice"));
 }
 
-static void a_double_queueing_is_told_once_and_refused(void **state)
+TEST(without_a_table_everything_may_be_queued)
 {
-	(void) state;
+	assert_says("without_a_table", 0);
+}
+
+TEST(a_double_queueing_is_told_once_and_refused)
+{
 	assert_says("the_second_of_two", 1);
 }
 
-static void threads_that_queue_the_same_object_do_not_both_succeed(
-		void **state)
+TEST(threads_that_queue_the_same_object_do_not_both_succeed)
 {
 	static char err[1 << 20];
 
-	(void) state;
 	assert_int_equal(kvchild_run("threads_at_once", err, sizeof(err)),
 		KVCHILD_OK);
 }
 
-static void an_object_that_is_queued_twice_is_freed_once(void **state)
+TEST(an_object_that_is_queued_twice_is_freed_once)
 {
-	(void) state;
 	assert_says("double_free_on", 4 * 9);
 }
 
-static void ordinary_use_is_not_told(void **state)
+TEST(ordinary_use_is_not_told)
 {
-	(void) state;
 	assert_says("ordinary_use", 0);
 }
 
@@ -257,11 +246,10 @@ static bool one_is_freed(void *freed)
 }
 
 /* P1: so that who unlinks too late fails at once. */
-static void strict_debugging_begins_grace_periods_at_once(void **state)
+TEST(strict_debugging_begins_grace_periods_at_once)
 {
 	uint64_t freed = kvtest_stats(&urcu_mb_flavor).freed;
 
-	(void) state;
 	start(URCU_KVFREE_DEBUG_STRICT);	/* a tick each minute */
 	urcu_kvfree_rcu_mightsleep_flavor(&urcu_mb_flavor, malloc(64));
 	assert_true(kvtest_wait(one_is_freed, &freed, KVTEST_LONG / 2));
@@ -273,10 +261,10 @@ static void strict_debugging_begins_grace_periods_at_once(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		test(without_a_table_everything_may_be_queued),
 		test(an_object_may_be_queued_again_once_it_was_freed),
 		test(many_objects_are_told_apart),
-		test(strict_poisons_what_malloc_made),
+		test(a_free_poisons_as_many_bytes_as_it_is_told),
+		test(without_a_table_everything_may_be_queued),
 		test(a_double_queueing_is_told_once_and_refused),
 		test(threads_that_queue_the_same_object_do_not_both_succeed),
 		test(an_object_that_is_queued_twice_is_freed_once),

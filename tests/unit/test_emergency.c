@@ -20,20 +20,18 @@ struct thing {
 	char back[20];
 };
 
-static void an_empty_list_is_taken_as_null(void **state)
+TEST(an_empty_list_is_taken_as_null)
 {
-	(void) state;
 	assert_null(kvfree_emergency_take(&list));
 	assert_null(kvfree_emergency_take(&list));
 }
 
-static void object_and_channel_are_found_again(void **state)
+TEST(object_and_channel_are_found_again)
 {
 	static const size_t offsets[] = { 0, 8, 1000, 4088 };
 	char *object = calloc(1, 8192);
 	unsigned int i, channel;
 
-	(void) state;
 	for (i = 0; i < 4; i++) {
 		for (channel = 0; channel < KVFREE_CHANNELS; channel++) {
 			struct kvfree_emergency *link;
@@ -52,11 +50,10 @@ static void object_and_channel_are_found_again(void **state)
 	free(object);
 }
 
-static void a_push_writes_nothing_but_the_head(void **state)
+TEST(a_push_writes_nothing_but_the_head)
 {
 	struct thing thing, before;
 
-	(void) state;
 	memset(&thing, 0x5a, sizeof(thing));
 	before = thing;
 	kvfree_emergency_push(&list, &thing, offsetof(struct thing, head), 3);
@@ -65,13 +62,12 @@ static void a_push_writes_nothing_but_the_head(void **state)
 	assert_memory_equal(thing.back, before.back, sizeof(thing.back));
 }
 
-static void the_whole_list_is_taken_at_once(void **state)
+TEST(the_whole_list_is_taken_at_once)
 {
 	struct thing things[10];
 	struct kvfree_emergency *link;
 	unsigned int i, nr = 0;
 
-	(void) state;
 	for (i = 0; i < 10; i++)
 		kvfree_emergency_push(&list, &things[i],
 			offsetof(struct thing, head), 0);
@@ -89,13 +85,12 @@ static void push_on_top(void)
 }
 
 /* A signal handler between the link and the publication of another push. */
-static void a_push_may_be_interrupted_by_a_push(void **state)
+TEST(a_push_may_be_interrupted_by_a_push)
 {
 	struct thing below;
 	struct kvfree_emergency *link;
 	unsigned int nr = 0;
 
-	(void) state;
 	kvhold_call(KVFREE_HOOK_EMERGENCY_LINKED, push_on_top);
 	kvfree_emergency_push(&list, &below, offsetof(struct thing, head), 0);
 	kvhold_off();
@@ -110,12 +105,11 @@ static void take_all(void)
 }
 
 /* The list is taken while a push has linked to its first element. */
-static void a_push_that_loses_its_neighbour_does_not_keep_it(void **state)
+TEST(a_push_that_loses_its_neighbour_does_not_keep_it)
 {
 	struct thing first, second;
 	struct kvfree_emergency *link;
 
-	(void) state;
 	kvfree_emergency_push(&list, &first, offsetof(struct thing, head), 0);
 	kvhold_call(KVFREE_HOOK_EMERGENCY_LINKED, take_all);
 	kvfree_emergency_push(&list, &second, offsetof(struct thing, head), 0);
@@ -158,12 +152,11 @@ static unsigned int take_some(void)
 	return nr;
 }
 
-static void pushes_at_once_lose_nothing_and_double_nothing(void **state)
+TEST(pushes_at_once_lose_nothing_and_double_nothing)
 {
 	pthread_t tid[THREADS];
 	unsigned int i, n, nr = 0;
 
-	(void) state;
 	for (i = 0; i < THREADS; i++) {
 		pushed[i] = calloc(EACH, sizeof(*pushed[i]));
 		tid[i] = kvtest_thread(push_many, pushed[i]);

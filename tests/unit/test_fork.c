@@ -32,6 +32,9 @@ static int begin(void **state)
 	kvtest_start(60000, 2);
 	kvinside_settle();
 	kvarena_reset();
+	/* One that does not know would ask for grace periods to find out. */
+	kvinside_record(rcu)->object_bytes[KVFREE_CHANNEL_MALLOC] =
+		KVARENA_BYTES;
 	channel = urcu_kvfree_channel_create("counts", kvarena_free_bulk, NULL);
 	return channel ? 0 : -1;
 }
@@ -98,6 +101,13 @@ static int in_child(int (*child)(void), bool hooks)
 		WEXITSTATUS(status);
 }
 
+/* Two workers and the timer thread; one for grace periods may be there, too. */
+static bool all_threads_are_there(void)
+{
+	return kvtest_threads_become("kvfree-worker", 2) &&
+		kvtest_threads_become("kvfree-timer", 1);
+}
+
 static bool all_are_freed_once(void)
 {
 	return kvarena_freed() == kvarena_made() && !kvarena_twice();
@@ -117,9 +127,8 @@ static int is_new(void)
 	return 0;
 }
 
-static void a_child_without_hooks_is_as_before_the_first_start(void **state)
+TEST(a_child_without_hooks_is_as_before_the_first_start)
 {
-	(void) state;
 	queue(1000);
 	assert_int_equal(in_child(is_new, false), 0);
 	assert_int_equal(urcu_kvfree_rcu_barrier_flavor(rcu), 0);
@@ -143,10 +152,8 @@ static int works_anew(void)
 	return kvtest_stats(NULL).pending ? 4 : 0;
 }
 
-static void a_child_without_hooks_works_and_leaves_the_parents_alone(
-		void **state)
+TEST(a_child_without_hooks_works_and_leaves_the_parents_alone)
 {
-	(void) state;
 	queue(500);
 	assert_int_equal(in_child(works_anew, false), 0);
 	assert_int_equal(kvarena_freed(), 0);
@@ -167,15 +174,14 @@ static int raw_calls_wait_for_a_clean_one(void)
 		return 2;
 	if (urcu_kvfree_register_thread_flavor(rcu))
 		return 3;
-	if (!kvtest_threads_become("kvfree-", 3))
+	if (!all_threads_are_there())
 		return 4;
 	urcu_kvfree_rcu_barrier_flavor(rcu);
 	return kvarena_freed() == kvarena_made() - before ? 0 : 5;
 }
 
-static void raw_calls_in_such_a_child_wait_for_a_clean_one(void **state)
+TEST(raw_calls_in_such_a_child_wait_for_a_clean_one)
 {
-	(void) state;
 	queue(10);
 	assert_int_equal(in_child(raw_calls_wait_for_a_clean_one, false), 0);
 }
@@ -189,12 +195,10 @@ static void *raw_call(void *arg)
 }
 
 /* Another thread stands in the middle of a raw call, its record locked. */
-static void a_fork_in_the_middle_of_a_call_does_not_hang_the_child(
-		void **state)
+TEST(a_fork_in_the_middle_of_a_call_does_not_hang_the_child)
 {
 	pthread_t tid;
 
-	(void) state;
 	queue(10);
 	settles = false;
 	tid = kvtest_thread(raw_call, NULL);
@@ -205,15 +209,14 @@ static void a_fork_in_the_middle_of_a_call_does_not_hang_the_child(
 	kvtest_join(tid);
 }
 
-/* And a worker in the middle of a batch. */
-static void a_fork_in_the_middle_of_a_batch_does_not_hang_the_child(
-		void **state)
+/* And another one at @place, in what a request for a grace period leads to. */
+static void fork_while_one_stands_at(enum kvfree_hook_place place)
 {
-	(void) state;
 	settles = false;
-	kvhold_at(KVFREE_HOOK_COLLECTED);
+	kvhold_at(place);
 	queue(10);
-	kvfree_kick(kvfree_domain_get(rcu));
+	urcu_kvfree_rcu_channel_flavor(rcu, kvarena_object(), head, channel);
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_TICK, 0));
 	assert_true(kvhold_wait());
 	kvhold_off();
 	assert_int_equal(in_child(works_anew, false), 0);
@@ -222,15 +225,24 @@ static void a_fork_in_the_middle_of_a_batch_does_not_hang_the_child(
 	kvarena_assert_exact();
 }
 
+TEST(a_fork_in_a_grace_period_does_not_hang_the_child)
+{
+	fork_while_one_stands_at(KVFREE_HOOK_GRACE_PERIOD_BEGIN);
+}
+
+TEST(a_fork_while_a_worker_frees_does_not_hang_the_child)
+{
+	fork_while_one_stands_at(KVFREE_HOOK_PIECE);
+}
+
 static int forks_again(void)
 {
 	queue(10);
 	return in_child(works_anew, false);
 }
 
-static void a_child_of_a_child_works_too(void **state)
+TEST(a_child_of_a_child_works_too)
 {
-	(void) state;
 	queue(10);
 	assert_int_equal(in_child(forks_again, false), 0);
 }
@@ -247,15 +259,14 @@ static int frees_its_copy(void)
 		return 2;
 	if (kvtest_stats(rcu).pending)
 		return 3;
-	if (!kvtest_threads_become("kvfree-", 3))
+	if (!all_threads_are_there())
 		return 4;
 	urcu_kvfree_exit();
 	return kvtest_stats(NULL).pages ? 5 : 0;
 }
 
-static void with_hooks_parent_and_child_free_their_copies(void **state)
+TEST(with_hooks_parent_and_child_free_their_copies)
 {
-	(void) state;
 	queue(1000);
 	kvtest_on_thread(queue_on_thread, NULL);
 	assert_int_equal(in_child(frees_its_copy, true), 0);
@@ -271,9 +282,8 @@ static int frees_by_the_timer(void)
 	return all_are_freed_once() ? 0 : 2;
 }
 
-static void with_hooks_the_childs_own_threads_free(void **state)
+TEST(with_hooks_the_childs_own_threads_free)
 {
-	(void) state;
 	urcu_kvfree_exit();
 	kvtest_start(2, 2);
 	queue(200);
@@ -282,9 +292,8 @@ static void with_hooks_the_childs_own_threads_free(void **state)
 	kvarena_assert_exact();
 }
 
-static void hooks_without_a_fork_change_nothing(void **state)
+TEST(hooks_without_a_fork_change_nothing)
 {
-	(void) state;
 	queue(100);
 	urcu_kvfree_before_fork();
 	urcu_kvfree_after_fork_parent();
@@ -299,9 +308,8 @@ static int forks_with_hooks_again(void)
 	return in_child(frees_its_copy, true);
 }
 
-static void with_hooks_a_child_of_a_child_has_it_all(void **state)
+TEST(with_hooks_a_child_of_a_child_has_it_all)
 {
-	(void) state;
 	queue(100);
 	assert_int_equal(in_child(forks_with_hooks_again, true), 0);
 }
@@ -316,12 +324,11 @@ static int works_after_a_failed_start(void)
 	return frees_its_copy();
 }
 
-static void a_child_that_cannot_start_loses_nothing(void **state)
+TEST(a_child_that_cannot_start_loses_nothing)
 {
 	int status, ret;
 	pid_t pid;
 
-	(void) state;
 	queue(100);
 	urcu_kvfree_unregister_thread_flavor(rcu);
 	urcu_kvfree_before_fork();
@@ -374,13 +381,12 @@ static int frees_the_first(void)
 	return kvtest_stats(rcu).pending > BUSY ? 4 : 0;
 }
 
-static void forks_with_hooks_beside_busy_threads_lose_nothing(void **state)
+TEST(forks_with_hooks_beside_busy_threads_lose_nothing)
 {
 	pthread_t tid[BUSY];
 	unsigned int i;
 	int ret, bad = 0;
 
-	(void) state;
 	settles = false;
 	queue(100);
 	stop = 0;
@@ -408,7 +414,8 @@ int main(void)
 		a_child_without_hooks_works_and_leaves_the_parents_alone),
 		test_each(raw_calls_in_such_a_child_wait_for_a_clean_one),
 		test(a_fork_in_the_middle_of_a_call_does_not_hang_the_child),
-		test(a_fork_in_the_middle_of_a_batch_does_not_hang_the_child),
+		test(a_fork_in_a_grace_period_does_not_hang_the_child),
+		test(a_fork_while_a_worker_frees_does_not_hang_the_child),
 		test_each(a_child_of_a_child_works_too),
 		test_each(with_hooks_parent_and_child_free_their_copies),
 		test_each(with_hooks_the_childs_own_threads_free),

@@ -2,197 +2,401 @@
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
 /*
- * test_kvmalloc.c - the range of large memory: runs, joining, reuse
+ * test_kvmalloc.c - allocations that return ripe objects
  *
- * An area of the test's own, as large as the check build's: 64 MiB.
+ * The library is not started: nothing happens but what the tests do. The objects
+ * are of the real malloc(), and each free() of one is counted.
  */
 
-#include <sys/mman.h>
+#include <malloc.h>
 
 #include "cmocka-all.h"
-#include "kvfault.h"
+#include "kvgp.h"
 #include "kvinside.h"
+#include "tsan.h"
 
-#define UNIT	KVFREE_AREA_UNIT
-#define UNITS	((size_t) KVFREE_AREA_BYTES / UNIT)
+/* Sanitizers want to see each free(). */
+#if defined(KVFREE_TSAN) || defined(KVTEST_ASAN)
+# define RECYCLES	false
+#else
+# define RECYCLES	true
+#endif
 
-static struct kvfree_area area;
+#define NR	16	/* objects that a test queues */
+
+static struct kvfree_domain *domain;
+static struct kvfree_record *record;
+static void *objects[NR];
+static unsigned int frees;	/* of objects[] */
+
+void __real_free(void *ptr);
+void __wrap_free(void *ptr);
+
+void __wrap_free(void *ptr)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR; i++)
+		if (ptr && ptr == objects[i])
+			frees++;
+	__real_free(ptr);
+}
+
+static uint64_t recycled(void)
+{
+	return kvtest_stats(&kvgp_flavor).recycled;
+}
+
+static uint64_t recycled_before;
 
 static int begin(void **state)
 {
 	(void) state;
-	memset(&area, 0, sizeof(area));
-	area.base = KVFREE_AREA_NONE;
-	pthread_mutex_init(&area.lock, NULL);
-	return 0;
+	kvfree_conf.batch_bytes = 1 << 20;
+	kvfree_conf.min_cached_pages = 0;
+	kvfree_conf.recycle = 1;
+	kvfree_free_start();
+	domain = kvfree_domain_get(&kvgp_flavor);
+	record = kvfree_record_get_clean(domain);
+	recycled_before = recycled();
+	memset(objects, 0, sizeof(objects));
+	frees = 0;
+	return record ? 0 : -1;
 }
 
 static int end(void **state)
 {
 	(void) state;
-	kvfree_area_release(&area);
-	return area.base == KVFREE_AREA_NONE ? 0 : -1;
+	kvfree_conf.debug = URCU_KVFREE_DEBUG_OFF;
+	urcu_kvfree_exit();
+	return 0;
 }
 
-static void no_pointer_is_in_a_range_that_is_not_there(void **state)
+/* Fill a page of @on with NR objects of @size bytes, and close it. */
+static void queue_on(struct kvfree_record *on, size_t size)
 {
-	int local;
+	struct kvfree_page *page = kvfree_page_alloc(&domain->count.page);
+	unsigned int i;
 
-	(void) state;
-	assert_false(kvfree_area_has(&area, NULL));
-	assert_false(kvfree_area_has(&area, &local));
-	assert_false(kvfree_area_has(&area, &area));
-	assert_false(kvfree_area_has(&area, (void *) UINTPTR_MAX));
+	for (i = 0; i < NR; i++)
+		objects[i] = memset(malloc(size), 0xff, size);
+	kvfree_record_lock(on);
+	kvfree_record_open(on, KVFREE_CHANNEL_MALLOC, page, objects[0]);
+	for (i = 1; i < NR; i++)
+		if (!kvfree_record_append(on, KVFREE_CHANNEL_MALLOC,
+				objects[i]))
+			abort();
+	kvfree_record_close(on, KVFREE_CHANNEL_MALLOC);
+	kvfree_record_unlock(on);
 }
 
-static void the_range_has_its_own_pointers_and_no_others(void **state)
+static void run_grace_period(void)
 {
-	char *ptr = kvfree_area_alloc(&area, 1);
-	char *base = (char *) area.base;
-
-	(void) state;
-	assert_true(kvfree_area_has(&area, ptr));
-	assert_true(kvfree_area_has(&area, base));
-	assert_true(kvfree_area_has(&area, base + KVFREE_AREA_BYTES - 1));
-	assert_false(kvfree_area_has(&area, base - 1));
-	assert_false(kvfree_area_has(&area, base + KVFREE_AREA_BYTES));
-	assert_false(kvfree_area_has(&area, NULL));
-	kvfree_area_free(&area, ptr);
+	assert_true(kvfree_domain_run(domain));
 }
 
-static void runs_do_not_overlap(void **state)
+static void queue_ripe(size_t size)
 {
-	static const size_t sizes[] = { 1, UNIT, UNIT + 1, 5 * UNIT, 4096,
-		3 * UNIT - 1 };
-	char *ptr[6];
-	unsigned int i, n;
-
-	(void) state;
-	for (i = 0; i < 6; i++) {
-		ptr[i] = kvfree_area_alloc(&area, sizes[i]);
-		assert_non_null(ptr[i]);
-		assert_true(kvfree_area_usable(&area, ptr[i]) >= sizes[i]);
-		memset(ptr[i], (int) i + 1, sizes[i]);
-	}
-	for (i = 0; i < 6; i++)
-		for (n = 0; n < 6; n++)
-			assert_true(i == n || ptr[i] + sizes[i] <= ptr[n] ||
-				ptr[n] + sizes[n] <= ptr[i]);
-	for (i = 0; i < 6; i++) {
-		assert_int_equal(ptr[i][0], i + 1);
-		assert_int_equal(ptr[i][sizes[i] - 1], i + 1);
-		kvfree_area_free(&area, ptr[i]);
-	}
-	assert_int_equal(area.bytes, 0);
+	queue_on(record, size);
+	run_grace_period();
 }
 
-static void all_units_can_be_had_and_not_one_more(void **state)
+static bool is_object(const void *ptr)
 {
-	static void *ptr[UNITS];
-	size_t i;
+	unsigned int i;
 
-	(void) state;
-	for (i = 0; i < UNITS; i++) {
-		ptr[i] = kvfree_area_alloc(&area, 1);
-		assert_non_null(ptr[i]);
-	}
-	assert_null(kvfree_area_alloc(&area, 1));
-	kvfree_area_free(&area, ptr[UNITS / 2]);
-	assert_ptr_equal(kvfree_area_alloc(&area, 1), ptr[UNITS / 2]);
-	for (i = 0; i < UNITS; i++)
-		kvfree_area_free(&area, ptr[i]);
+	for (i = 0; i < NR; i++)
+		if (ptr == objects[i])
+			return true;
+	return false;
 }
 
-/* Free neighbours join, whatever the order in which they become free. */
-static void free_neighbours_join_in_any_order(void **state)
+/* One request; whether it was answered with a ripe object. */
+static bool request_recycles(size_t size)
 {
-	static const unsigned int orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 },
-		{ 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
-	unsigned int i, n;
+	unsigned int freed = frees;
+	uint64_t before = recycled();
+	void *ptr = urcu_kvmalloc(size);
+	bool recycles = recycled() == before + 1;
 
-	(void) state;
-	for (i = 0; i < 6; i++) {
-		void *third[3], *whole;
-
-		for (n = 0; n < 3; n++) {
-			third[n] = kvfree_area_alloc(&area,
-					KVFREE_AREA_BYTES / 4);
-			assert_non_null(third[n]);
-		}
-		for (n = 0; n < 3; n++)
-			kvfree_area_free(&area, third[orders[i][n]]);
-		whole = kvfree_area_alloc(&area, KVFREE_AREA_BYTES);
-		assert_non_null(whole);
-		kvfree_area_free(&area, whole);
-	}
-}
-
-static void more_than_the_range_is_null(void **state)
-{
-	(void) state;
-	assert_null(kvfree_area_alloc(&area, KVFREE_AREA_BYTES + 1));
-	assert_null(kvfree_area_alloc(&area, SIZE_MAX));
-	assert_null(kvfree_area_alloc(&area, SIZE_MAX - 4096));
-}
-
-static void what_is_handed_out_again_is_zero(void **state)
-{
-	unsigned int i, n;
-
-	(void) state;
-	for (i = 0; i < 3; i++) {
-		char *ptr = kvfree_area_alloc(&area, 3 * UNIT);
-
-		for (n = 0; n < 3 * UNIT; n += 512)
-			assert_int_equal(ptr[n], 0);
-		memset(ptr, 0xff, 3 * UNIT);
-		kvfree_area_free(&area, ptr);
-	}
-}
-
-/* Too many mappings, say: the run cannot be replaced, but it can be emptied. */
-static void memory_that_cannot_be_unmapped_is_emptied(void **state)
-{
-	char *ptr = kvfree_area_alloc(&area, UNIT), *again;
-
-	(void) state;
-	memset(ptr, 0xff, UNIT);
-	kvfault_mmap(true);
-	kvfree_area_free(&area, ptr);
-	kvfault_mmap(false);
-	again = kvfree_area_alloc(&area, UNIT);
-	assert_ptr_equal(again, ptr);
-	assert_int_equal(again[0], 0);
-	assert_int_equal(again[UNIT - 1], 0);
-	kvfree_area_free(&area, again);
-}
-
-static void a_range_that_cannot_be_had_is_not_asked_for_again(void **state)
-{
-	(void) state;
-	kvfault_mmap(true);
-	assert_null(kvfree_area_alloc(&area, 1));
-	kvfault_mmap(false);
-	assert_null(kvfree_area_alloc(&area, 1));
-	assert_int_equal(area.base, KVFREE_AREA_NONE);
-}
-
-static void a_range_in_use_is_not_given_back(void **state)
-{
-	char *ptr = kvfree_area_alloc(&area, 10);
-
-	(void) state;
-	*ptr = 1;
-	kvfree_area_release(&area);
-	assert_true(kvfree_area_has(&area, ptr));
-	assert_int_equal(*ptr, 1);
-	kvfree_area_free(&area, ptr);
-	kvfree_area_release(&area);
-	assert_false(kvfree_area_has(&area, ptr));
-	/* And it can be had again. */
-	ptr = kvfree_area_alloc(&area, 10);
 	assert_non_null(ptr);
-	kvfree_area_free(&area, ptr);
+	if (recycles) {
+		assert_true(is_object(ptr));
+		assert_int_equal(frees, freed);
+	}
+	__real_free(ptr);
+	return recycles;
+}
+
+/* ------------------------------------------------------------------ */
+/* What is returned                                                   */
+
+TEST(a_ripe_object_that_fits_is_returned)
+{
+	unsigned int i;
+	void *ptr[NR];
+
+	if (!RECYCLES)
+		skip();
+	queue_ripe(100);
+	for (i = 0; i < NR; i++) {
+		ptr[i] = urcu_kvmalloc(100);
+		assert_true(is_object(ptr[i]));
+	}
+	assert_int_equal(frees, 0);
+	assert_int_equal(recycled(), recycled_before + NR);
+	/* All were handed out, and each once. */
+	assert_false(request_recycles(100));
+	for (i = 0; i < NR; i++)
+		__real_free(ptr[i]);
+}
+
+TEST(returned_objects_count_as_freed_by_their_owner)
+{
+	struct urcu_kvfree_stats before = kvtest_stats(&kvgp_flavor), now;
+	unsigned int i;
+
+	queue_ripe(100);
+	for (i = 0; i < NR; i++)
+		__real_free(urcu_kvmalloc(100));
+	now = kvtest_stats(&kvgp_flavor);
+	assert_int_equal(now.owner_freed, before.owner_freed + NR);
+	assert_int_equal(now.freed, before.freed + NR);
+	assert_int_equal(now.pending, before.pending);
+	assert_int_equal(now.recycled - before.recycled, RECYCLES ? NR : 0);
+}
+
+TEST(an_object_that_does_not_fit_is_freed)
+{
+	queue_ripe(100);
+	assert_false(request_recycles(200));
+	assert_int_equal(frees, 1);
+	assert_false(request_recycles(20));
+	assert_int_equal(frees, 2);
+	assert_int_equal(recycled(), recycled_before);
+}
+
+/* From as much as an eighth and 32 bytes too large to exactly right. */
+TEST(what_fits_has_two_limits)
+{
+	size_t usable, least;
+
+	if (!RECYCLES)
+		skip();
+	queue_ripe(1000);
+	usable = malloc_usable_size(objects[0]);
+	for (least = usable; usable <= least - 1 + (least - 1) / 8 + 32; )
+		least--;
+	assert_true(request_recycles(usable));
+	assert_false(request_recycles(usable + 1));
+	assert_true(request_recycles(least));
+	assert_false(request_recycles(least - 1));
+}
+
+TEST(zeroed_memory_is_zero)
+{
+	static const char zero[100];
+	void *ptr;
+
+	queue_ripe(100);
+	ptr = urcu_kvzalloc(100);
+	assert_memory_equal(ptr, zero, 100);
+	__real_free(ptr);
+	ptr = urcu_kvcalloc(10, 10);
+	assert_memory_equal(ptr, zero, 100);
+	__real_free(ptr);
+	assert_int_equal(recycled() - recycled_before, RECYCLES ? 2 : 0);
+}
+
+TEST(a_product_that_overflows_is_enomem_and_takes_nothing)
+{
+	volatile size_t many = SIZE_MAX / 2;	/* the compiler would warn */
+
+	queue_ripe(100);
+	errno = 0;
+	assert_null(urcu_kvcalloc(many, 3));
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(frees, 0);
+	assert_int_equal(record->nr_stash, 0);
+}
+
+/* ------------------------------------------------------------------ */
+/* What is not                                                        */
+
+TEST(nothing_is_returned_before_its_grace_period_is_over)
+{
+	queue_on(record, 100);
+	assert_false(request_recycles(100));
+	assert_int_equal(frees, 0);
+	assert_int_equal(record->nr_stash, 0);
+	run_grace_period();
+	assert_int_equal(request_recycles(100), RECYCLES);
+}
+
+/* Between the hooks of a fork. */
+TEST(nothing_is_returned_while_grace_periods_are_held)
+{
+	queue_ripe(100);
+	kvfree_gp_hold(&domain->gp);
+	assert_false(request_recycles(100));
+	assert_int_equal(record->nr_stash, 0);
+	kvfree_gp_release(&domain->gp);
+	assert_int_equal(request_recycles(100), RECYCLES);
+}
+
+TEST(nothing_is_returned_while_the_lock_is_held)
+{
+	queue_ripe(100);
+	kvinside_lock(record);
+	__real_free(urcu_kvmalloc(100));
+	kvfree_record_unlock(record);
+	assert_int_equal(record->nr_stash, 0);
+	assert_int_equal(recycled(), recycled_before);
+}
+
+TEST(without_recycling_each_request_frees_one)
+{
+	unsigned int i;
+
+	kvfree_conf.recycle = 0;
+	queue_ripe(100);
+	for (i = 1; i <= NR; i++) {
+		assert_false(request_recycles(100));
+		assert_int_equal(frees, i);
+	}
+	assert_false(request_recycles(100));
+	assert_int_equal(frees, NR);
+}
+
+TEST(with_debugging_nothing_is_returned)
+{
+	queue_ripe(100);
+	kvfree_conf.debug = URCU_KVFREE_DEBUG_ON;
+	assert_false(request_recycles(100));
+	assert_int_equal(recycled(), recycled_before);
+}
+
+TEST(under_a_sanitizer_nothing_is_returned)
+{
+	if (RECYCLES)
+		skip();
+	queue_ripe(100);
+	assert_false(request_recycles(100));
+	assert_int_equal(frees, 1);
+}
+
+static void *request(void *arg)
+{
+	__real_free(urcu_kvmalloc(100));
+	return arg;
+}
+
+TEST(another_thread_gets_none_of_it)
+{
+	queue_ripe(100);
+	kvtest_on_thread(request, NULL);
+	assert_int_equal(frees, 0);
+	assert_int_equal(recycled(), recycled_before);
+}
+
+TEST(large_requests_take_none_of_it)
+{
+	void *large;
+
+	kvinside_needs_range();
+	queue_ripe(100);
+	large = urcu_kvmalloc(1 << 20);
+	assert_true(kvfree_area_has(large));
+	urcu_kvfree(large);
+	assert_int_equal(record->nr_stash, 0);
+	assert_int_equal(frees, 0);
+}
+
+/* ------------------------------------------------------------------ */
+/* The stash                                                          */
+
+static void set_object_bytes(size_t bytes)
+{
+	__atomic_store_n(&record->object_bytes[KVFREE_CHANNEL_MALLOC], bytes,
+			__ATOMIC_SEQ_CST);
+}
+
+static void free_stash(void)
+{
+	while (record->nr_stash)
+		__real_free(record->stash[--record->nr_stash]);
+}
+
+/* 8192 bytes are as much as a thread keeps. */
+TEST(the_stash_is_small_and_smaller_for_large_objects)
+{
+	queue_ripe(100);
+	set_object_bytes(64);
+	__real_free(urcu_kvmalloc(100));
+	assert_int_equal(record->nr_stash, KVFREE_STASH - 1);
+	free_stash();
+	set_object_bytes(4096);
+	__real_free(urcu_kvmalloc(100));
+	assert_int_equal(record->nr_stash, 1);
+	free_stash();
+	set_object_bytes(100000);
+	__real_free(urcu_kvmalloc(100));
+	assert_int_equal(record->nr_stash, 0);
+	set_object_bytes(0);
+}
+
+static void *queue_request_and_end(void *arg)
+{
+	struct kvfree_record *mine = kvfree_record_get_clean(domain);
+
+	queue_on(mine, 100);
+	run_grace_period();
+	__real_free(urcu_kvmalloc(100));
+	*(unsigned int *) arg = mine->nr_stash;
+	return NULL;
+}
+
+TEST(the_stash_is_freed_when_its_thread_ends)
+{
+	unsigned int stashed = 0;
+
+	kvtest_on_thread(queue_request_and_end, &stashed);
+	assert_true(stashed > 0);
+	assert_int_equal(frees, stashed + (RECYCLES ? 0 : 1));
+}
+
+TEST(the_stash_is_freed_when_its_thread_leaves)
+{
+	unsigned int stashed;
+
+	queue_ripe(100);
+	request_recycles(100);
+	stashed = record->nr_stash;
+	frees = 0;
+	urcu_kvfree_unregister_thread_flavor(&kvgp_flavor);
+	assert_int_equal(frees, stashed);
+	assert_int_equal(record->nr_stash, 0);
+}
+
+/* ------------------------------------------------------------------ */
+/* A clean call                                                       */
+
+TEST(an_allocation_says_that_its_thread_is_in_clean_contexts)
+{
+	domain->tick += 10;
+	assert_false(kvfree_record_owner_frees(record));
+	__real_free(urcu_kvmalloc(100));
+	assert_true(kvfree_record_owner_frees(record));
+}
+
+TEST(an_allocation_serves_its_threads_request_for_pages)
+{
+	kvfree_conf.min_cached_pages = 3;
+	kvinside_empty_cache(record);
+	record->refill_gate = 1;
+	__real_free(urcu_kvmalloc(100));
+	assert_int_equal(kvinside_cached(record), 3);
+	assert_int_equal(record->refill_gate, 0);
 }
 
 #define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
@@ -200,19 +404,26 @@ static void a_range_in_use_is_not_given_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(no_pointer_is_in_a_range_that_is_not_there),
-		test(the_range_has_its_own_pointers_and_no_others),
-		test(runs_do_not_overlap),
-		test(all_units_can_be_had_and_not_one_more),
-		test(free_neighbours_join_in_any_order),
-		test(more_than_the_range_is_null),
-		test(what_is_handed_out_again_is_zero),
-		test(memory_that_cannot_be_unmapped_is_emptied),
-		test(a_range_that_cannot_be_had_is_not_asked_for_again),
-		test(a_range_in_use_is_not_given_back),
+		test(a_ripe_object_that_fits_is_returned),
+		test(returned_objects_count_as_freed_by_their_owner),
+		test(an_object_that_does_not_fit_is_freed),
+		test(what_fits_has_two_limits),
+		test(zeroed_memory_is_zero),
+		test(a_product_that_overflows_is_enomem_and_takes_nothing),
+		test(nothing_is_returned_before_its_grace_period_is_over),
+		test(nothing_is_returned_while_grace_periods_are_held),
+		test(nothing_is_returned_while_the_lock_is_held),
+		test(without_recycling_each_request_frees_one),
+		test(with_debugging_nothing_is_returned),
+		test(under_a_sanitizer_nothing_is_returned),
+		test(another_thread_gets_none_of_it),
+		test(large_requests_take_none_of_it),
+		test(the_stash_is_small_and_smaller_for_large_objects),
+		test(the_stash_is_freed_when_its_thread_ends),
+		test(the_stash_is_freed_when_its_thread_leaves),
+		test(an_allocation_says_that_its_thread_is_in_clean_contexts),
+		test(an_allocation_serves_its_threads_request_for_pages),
 	};
 
-	if (!KVFREE_AREA_EXISTS)
-		return 77;	/* no room for a range: 32 bits */
 	return kvtest_run(tests);
 }

@@ -65,12 +65,11 @@ static bool nothing_is_left(void *unused)
 	return kvarena_all_freed(NULL) && kvtest_stats(NULL).pages == 0;
 }
 
-static void pressure_frees_what_is_queued_and_drops_the_caches(void **state)
+TEST(pressure_frees_what_is_queued_and_drops_the_caches)
 {
 	const char urgent = '!';
 	char got;
 
-	(void) state;
 	urcu_kvfree_rcu_flavor(&kvgp_flavor, kvarena_object(), head);
 	urcu_kvfree_rcu_mightsleep_flavor(&kvgp_flavor, kvarena_object());
 	kvinside_settle();
@@ -79,18 +78,52 @@ static void pressure_frees_what_is_queued_and_drops_the_caches(void **state)
 	assert_int_equal(send(theirs, &urgent, 1, MSG_OOB), 1);
 	assert_true(kvtest_wait(nothing_is_left, NULL, KVTEST_LONG));
 	/* And refills are held off. */
-	assert_int_equal(__atomic_load_n(&kvfree_runtime.refill_hold,
-		__ATOMIC_SEQ_CST), 1);
+	assert_true(kvfree_refill_is_held());
 	/* The socket goes on signalling until it is read. */
 	assert_int_equal(recv(ours, &got, 1, MSG_OOB), 1);
 }
 
-static void relief_waits_for_nothing(void **state)
+static bool is_told(void *unused)
 {
-	(void) state;
+	(void) unused;
+	return kvfree_refill_is_held();
+}
+
+/* The kernel does not repeat itself as a socket does. */
+TEST(one_signal_is_enough)
+{
+	const char urgent = '!';
+	char got;
+
+	kvgp_hold();
+	kvinside_record(&kvgp_flavor);
+	urcu_kvfree_rcu_flavor(&kvgp_flavor, kvarena_object(), head);
+	kvinside_settle();
+	assert_int_equal(send(theirs, &urgent, 1, MSG_OOB), 1);
+	assert_true(kvtest_wait(is_told, NULL, KVTEST_LONG));
+	assert_int_equal(recv(ours, &got, 1, MSG_OOB), 1);
+	kvgp_let_go();
+	assert_true(kvtest_wait(nothing_is_left, NULL, KVTEST_LONG));
+}
+
+static bool caches_are_empty(void *unused)
+{
+	(void) unused;
+	return kvtest_stats(NULL).cached_pages == 0;
+}
+
+TEST(relief_waits_for_no_grace_period)
+{
+	const char urgent = '!';
+	uint64_t gp = kvgp_begun();
+
 	kvgp_hold();
 	urcu_kvfree_rcu_mightsleep_flavor(&kvgp_flavor, kvarena_object());
-	kvfree_pressure_relieve();
+	kvinside_settle();
+	assert_false(caches_are_empty(NULL));
+	assert_int_equal(send(theirs, &urgent, 1, MSG_OOB), 1);
+	assert_true(kvgp_wait_begun(gp + 1));
+	assert_true(kvtest_wait(caches_are_empty, NULL, KVTEST_LONG));
 	assert_int_equal(kvarena_freed(), 0);
 	kvgp_let_go();
 	assert_true(kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG));
@@ -102,29 +135,26 @@ static bool is_closed(void *unused)
 	return fcntl(ours, F_GETFD) < 0 && errno == EBADF;
 }
 
-static void a_descriptor_that_breaks_is_closed_and_nothing_else_stops(
-		void **state)
+TEST(a_descriptor_that_breaks_is_closed_and_nothing_else_stops)
 {
 	const struct linger reset = { 1, 0 };
 
-	(void) state;
 	assert_int_equal(setsockopt(theirs, SOL_SOCKET, SO_LINGER, &reset,
 		sizeof(reset)), 0);
 	close(theirs);
 	assert_true(kvtest_wait(is_closed, NULL, KVTEST_LONG));
 	theirs = socket(AF_INET, SOCK_STREAM, 0);
 	urcu_kvfree_rcu_mightsleep_flavor(&kvgp_flavor, kvarena_object());
-	kvfree_kick(kvfree_domain_get(&kvgp_flavor));
+	kvfree_service_request_gp(kvfree_domain_get(&kvgp_flavor));
 	urcu_kvfree_rcu_barrier_flavor(&kvgp_flavor);
 	kvarena_assert_exact();
 }
 
 /* Whether the kernel has it or not. */
-static void opening_keeps_errno(void **state)
+TEST(opening_keeps_errno)
 {
 	int fd;
 
-	(void) state;
 	errno = 12345;
 	fd = kvfree_pressure_open();
 	assert_int_equal(errno, 12345);
@@ -138,7 +168,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(pressure_frees_what_is_queued_and_drops_the_caches),
-		test(relief_waits_for_nothing),
+		test(one_signal_is_enough),
+		test(relief_waits_for_no_grace_period),
 		test(a_descriptor_that_breaks_is_closed_and_nothing_else_stops),
 		test(opening_keeps_errno),
 	};

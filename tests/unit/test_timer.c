@@ -2,264 +2,386 @@
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
 /*
- * test_timer.c - the timer thread and its gates
+ * test_timer.c - the timer thread: alarms, requests behind gates, pressure
+ *
+ * The library is not started: the timer has the handlers of the test.
  */
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 
 #include "cmocka-all.h"
+#include "conf.h"
 #include "kvfault.h"
-#include "kvgp.h"
-#include "kvhold.h"
-#include "kvinside.h"
-#include "refill.h"
+#include "timer.h"
 
-static struct kvfree_runtime *const rt = &kvfree_runtime;
+static struct kvfree_timer *const timer = &kvfree_timer;
 
-/* Started with a tick that never comes by itself. */
+static unsigned long alarms[KVFREE_ALARMS];	/* atomic */
+static unsigned long pressures;			/* atomic */
+
+static void on_alarm(enum kvfree_alarm alarm)
+{
+	__atomic_fetch_add(&alarms[alarm], 1, __ATOMIC_SEQ_CST);
+}
+
+static void on_pressure(void)
+{
+	__atomic_fetch_add(&pressures, 1, __ATOMIC_SEQ_CST);
+}
+
+static unsigned long rung(enum kvfree_alarm alarm)
+{
+	return __atomic_load_n(&alarms[alarm], __ATOMIC_SEQ_CST);
+}
+
+/* Started, with a tick that never comes by itself. */
 static int begin(void **state)
 {
 	(void) state;
-	kvtest_start(60000, 1);
-	kvinside_settle();
-	return 0;
+	memset(alarms, 0, sizeof(alarms));
+	pressures = 0;
+	memset(&timer->tick_gate, 0, sizeof(timer->tick_gate));
+	__atomic_store_n(&kvfree_conf.drain_msec, 60000, __ATOMIC_RELAXED);
+	return kvfree_timer_start(on_alarm, on_pressure, -1);
 }
 
 static int end(void **state)
 {
 	(void) state;
-	kvhold_go();
-	kvgp_let_go();
-	urcu_kvfree_exit();
+	kvfree_timer_stop();
 	return 0;
 }
 
-static bool is_armed(int fd)
+static bool is_armed(enum kvfree_alarm alarm)
 {
 	struct itimerspec left;
 
-	assert_int_equal(timerfd_gettime(fd, &left), 0);
+	assert_int_equal(timerfd_gettime(timer->fd[alarm], &left), 0);
 	return left.it_value.tv_sec || left.it_value.tv_nsec;
 }
 
-static void disarm(int fd)
+static void disarm(enum kvfree_alarm alarm)
 {
 	const struct itimerspec never = { { 0, 0 }, { 0, 0 } };
 
-	assert_int_equal(timerfd_settime(fd, 0, &never, NULL), 0);
+	assert_int_equal(timerfd_settime(timer->fd[alarm], 0, &never, NULL),
+		0);
 }
 
-static void a_start_opens_all_timers_and_a_stop_closes_them(void **state)
+/* Take @alarm's descriptor away, so that it cannot be armed; the old one. */
+static int swap_fd(enum kvfree_alarm alarm, int fd)
 {
-	struct kvfree_timer timer = KVFREE_TIMER_INIT;
-	unsigned int fds = kvtest_count_fds();
+	return __atomic_exchange_n(&timer->fd[alarm], fd, __ATOMIC_SEQ_CST);
+}
 
-	(void) state;
-	assert_int_equal(kvfree_timer_start(&timer), 0);
-	assert_true(timer.epoll >= 0 && timer.tick >= 0 && timer.kick >= 0 &&
-		timer.refill >= 0 && timer.stop >= 0);
+struct expected {
+	enum kvfree_alarm alarm;
+	unsigned long times;
+};
+
+static bool has_rung(void *arg)
+{
+	const struct expected *expected = arg;
+
+	return rung(expected->alarm) >= expected->times;
+}
+
+static bool rings(enum kvfree_alarm alarm, unsigned long times)
+{
+	struct expected expected = { alarm, times };
+
+	return kvtest_wait(has_rung, &expected, KVTEST_LONG);
+}
+
+/* ------------------------------------------------------------------ */
+/* Start and stop                                                     */
+
+static void assert_all_closed(void)
+{
+	unsigned int i;
+
+	assert_int_equal(timer->epoll, -1);
+	assert_int_equal(timer->stop, -1);
+	assert_int_equal(timer->pressure, -1);
+	for (i = 0; i < KVFREE_ALARMS; i++)
+		assert_int_equal(timer->fd[i], -1);
+}
+
+TEST(a_start_opens_all_timers_and_a_stop_closes_them)
+{
+	unsigned int fds = kvtest_count_fds(), i;
+
+	assert_int_equal(kvfree_timer_start(on_alarm, on_pressure, -1), 0);
+	assert_true(timer->epoll >= 0 && timer->stop >= 0);
+	for (i = 0; i < KVFREE_ALARMS; i++)
+		assert_true(timer->fd[i] >= 0);
 	assert_true(kvtest_threads_become("kvfree-timer", 1));
-	kvfree_timer_stop(&timer);
-	assert_true(timer.epoll < 0 && timer.tick < 0 && timer.kick < 0 &&
-		timer.refill < 0 && timer.stop < 0);
+	kvfree_timer_stop();
+	assert_all_closed();
 	assert_true(kvtest_threads_become("kvfree-timer", 0));
 	assert_int_equal(kvtest_count_fds(), fds);
 }
 
-static void a_start_without_a_thread_closes_what_it_opened(void **state)
+TEST(a_start_without_a_thread_closes_what_it_opened_and_was_given)
 {
-	struct kvfree_timer timer = KVFREE_TIMER_INIT;
 	unsigned int fds = kvtest_count_fds();
+	int given = socket(AF_INET, SOCK_STREAM, 0);
 
-	(void) state;
+	assert_true(given >= 0);
 	kvfault_threads_after(0);
 	errno = 0;
-	assert_int_equal(kvfree_timer_start(&timer), -1);
+	assert_int_equal(kvfree_timer_start(on_alarm, on_pressure, given), -1);
 	kvfault_threads_after(-1);
 	assert_int_equal(errno, EAGAIN);
 	assert_int_equal(kvtest_count_fds(), fds);
-	assert_int_equal(timer.tick, -1);
+	assert_all_closed();
 }
 
-static void the_descriptors_do_not_survive_an_exec(void **state)
+TEST(nothing_can_be_armed_while_there_is_no_timer)
 {
-	(void) state;
-	assert_true(fcntl(rt->timer.epoll, F_GETFD) & FD_CLOEXEC);
-	assert_true(fcntl(rt->timer.tick, F_GETFD) & FD_CLOEXEC);
-	assert_true(fcntl(rt->timer.kick, F_GETFD) & FD_CLOEXEC);
-	assert_true(fcntl(rt->timer.refill, F_GETFD) & FD_CLOEXEC);
-	assert_true(fcntl(rt->timer.stop, F_GETFD) & FD_CLOEXEC);
+	struct kvfree_gate gate = { 0 };
+
+	assert_false(kvfree_timer_arm(KVFREE_ALARM_KICK, 0));
+	assert_false(kvfree_timer_request(KVFREE_ALARM_KICK, 0, &gate));
+	assert_int_equal(gate.word, 0);
+}
+
+TEST(the_descriptors_do_not_survive_an_exec)
+{
+	unsigned int i;
+
+	assert_true(fcntl(timer->epoll, F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(timer->stop, F_GETFD) & FD_CLOEXEC);
+	for (i = 0; i < KVFREE_ALARMS; i++)
+		assert_true(fcntl(timer->fd[i], F_GETFD) & FD_CLOEXEC);
+}
+
+/* What is open in the child after the reset: nothing. */
+static int open_after_reset(void)
+{
+	int fd[KVFREE_ALARMS + 2], open = 0;
+	unsigned int i;
+
+	for (i = 0; i < KVFREE_ALARMS; i++)
+		fd[i] = timer->fd[i];
+	fd[i++] = timer->epoll;
+	fd[i++] = timer->stop;
+	kvfree_timer_fork_reset();
+	while (i--)
+		open += fcntl(fd[i], F_GETFD) >= 0;
+	for (i = 0; i < KVFREE_ALARMS; i++)
+		open += timer->fd[i] != -1;
+	open += timer->epoll != -1 || timer->stop != -1;
+	return open + kvfree_gate_is_closed(kvfree_gate_read(&timer->tick_gate));
+}
+
+TEST(the_child_of_a_fork_closes_its_copies)
+{
+	pid_t pid;
+	int status;
+
+	kvfree_tick_arm();
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(open_after_reset());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	/* The parent's stay. */
+	assert_true(is_armed(KVFREE_ALARM_TICK));
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_KICK, 0));
+	assert_true(rings(KVFREE_ALARM_KICK, 1));
 }
 
 /* ------------------------------------------------------------------ */
-/* The tick's gate                                                    */
+/* Alarms                                                             */
 
-static void the_tick_is_armed_once_until_it_is_served(void **state)
+TEST(each_alarm_calls_the_handler_with_its_number)
 {
-	(void) state;
-	kvfree_gate_open(&rt->tick_gate);
-	disarm(rt->timer.tick);
+	unsigned int i, n;
+
+	for (i = 0; i < KVFREE_ALARMS; i++) {
+		assert_true(kvfree_timer_arm(i, 0));
+		assert_true(rings(i, 1));
+		for (n = 0; n < KVFREE_ALARMS; n++)
+			assert_int_equal(rung(n), n <= i);
+	}
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_KICK, 1));
+	assert_true(rings(KVFREE_ALARM_KICK, 2));
+}
+
+TEST(an_alarm_that_rang_is_not_armed)
+{
+	assert_false(is_armed(KVFREE_ALARM_REFILL));
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_REFILL, 60000));
+	assert_true(is_armed(KVFREE_ALARM_REFILL));
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_REFILL, 0));
+	assert_true(rings(KVFREE_ALARM_REFILL, 1));
+	assert_false(is_armed(KVFREE_ALARM_REFILL));
+}
+
+TEST(an_alarm_leaves_the_others_alone)
+{
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_TICK, 60000));
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_KICK, 0));
+	assert_true(rings(KVFREE_ALARM_KICK, 1));
+	assert_true(is_armed(KVFREE_ALARM_TICK));
+	assert_int_equal(rung(KVFREE_ALARM_TICK), 0);
+}
+
+/* ------------------------------------------------------------------ */
+/* Requests                                                           */
+
+TEST(the_tick_is_armed_once_until_it_is_served)
+{
 	kvfree_tick_arm();
-	assert_true(is_armed(rt->timer.tick));
+	assert_true(is_armed(KVFREE_ALARM_TICK));
 	/* Closed: the next request leaves the timer alone. */
-	disarm(rt->timer.tick);
+	disarm(KVFREE_ALARM_TICK);
 	kvfree_tick_arm();
-	assert_false(is_armed(rt->timer.tick));
-	kvfree_gate_open(&rt->tick_gate);
+	assert_false(is_armed(KVFREE_ALARM_TICK));
+	kvfree_gate_open(&timer->tick_gate);
 	kvfree_tick_arm();
-	assert_true(is_armed(rt->timer.tick));
+	assert_true(is_armed(KVFREE_ALARM_TICK));
+}
+
+TEST(the_tick_comes_after_drain_msec)
+{
+	struct itimerspec left;
+
+	__atomic_store_n(&kvfree_conf.drain_msec, 59001, __ATOMIC_RELAXED);
+	kvfree_tick_arm();
+	assert_int_equal(timerfd_gettime(timer->fd[KVFREE_ALARM_TICK], &left),
+		0);
+	assert_true(left.it_value.tv_sec <= 59);
+	assert_int_equal(left.it_interval.tv_sec, 0);
+	assert_int_equal(left.it_interval.tv_nsec, 0);
+	assert_int_equal(rung(KVFREE_ALARM_TICK), 0);
+}
+
+TEST(a_request_says_whether_it_armed_the_timer)
+{
+	struct kvfree_gate gate = { 0 };
+
+	assert_true(kvfree_timer_request(KVFREE_ALARM_KICK, 60000, &gate));
+	assert_false(kvfree_timer_request(KVFREE_ALARM_KICK, 60000, &gate));
+	kvfree_gate_open(&gate);
+	assert_true(kvfree_timer_request(KVFREE_ALARM_KICK, 60000, &gate));
 }
 
 /* K20 */
-static void a_gate_whose_timer_could_not_be_armed_stays_open(void **state)
+TEST(a_gate_whose_timer_could_not_be_armed_stays_open)
 {
-	int fd = rt->timer.tick;
+	struct kvfree_gate gate = { 0 };
+	int fd = swap_fd(KVFREE_ALARM_KICK, -1);
 
-	(void) state;
-	kvfree_gate_open(&rt->tick_gate);
-	disarm(fd);
-	__atomic_store_n(&rt->timer.tick, -1, __ATOMIC_SEQ_CST);
+	assert_false(kvfree_timer_request(KVFREE_ALARM_KICK, 60000, &gate));
+	assert_false(kvfree_gate_is_closed(kvfree_gate_read(&gate)));
+	swap_fd(KVFREE_ALARM_KICK, fd);
+	assert_false(is_armed(KVFREE_ALARM_KICK));
+	assert_true(kvfree_timer_request(KVFREE_ALARM_KICK, 60000, &gate));
+	assert_true(is_armed(KVFREE_ALARM_KICK));
+}
+
+TEST(a_tick_that_could_not_be_armed_is_asked_for_again)
+{
+	int fd = swap_fd(KVFREE_ALARM_TICK, -1);
+
 	kvfree_tick_arm();
 	kvfree_tick_arm();
-	__atomic_store_n(&rt->timer.tick, fd, __ATOMIC_SEQ_CST);
-	assert_false(is_armed(fd));
+	swap_fd(KVFREE_ALARM_TICK, fd);
+	assert_false(is_armed(KVFREE_ALARM_TICK));
 	kvfree_tick_arm();
-	assert_true(is_armed(fd));
-}
-
-/* K20 */
-static void a_kick_that_could_not_be_armed_is_no_kick(void **state)
-{
-	struct kvfree_domain *domain = kvfree_domain_get(&kvgp_flavor);
-	uint64_t kicks = kvtest_stats(&kvgp_flavor).kicks;
-	int fd = rt->timer.kick;
-
-	(void) state;
-	__atomic_store_n(&rt->timer.kick, -1, __ATOMIC_SEQ_CST);
-	kvfree_kick(domain);
-	__atomic_store_n(&rt->timer.kick, fd, __ATOMIC_SEQ_CST);
-	assert_int_equal(kvtest_stats(&kvgp_flavor).kicks, kicks);
-	kvfree_kick(domain);
-	assert_int_equal(kvtest_stats(&kvgp_flavor).kicks, kicks + 1);
-}
-
-static bool drains_grew(void *drains)
-{
-	return kvtest_stats(&kvgp_flavor).drains > *(uint64_t *) drains;
-}
-
-static void a_kick_drains_its_domain_at_once(void **state)
-{
-	struct kvfree_domain *domain = kvfree_domain_get(&kvgp_flavor);
-	uint64_t drains = kvtest_stats(&kvgp_flavor).drains;
-
-	(void) state;
-	kvfree_kick(domain);
-	assert_true(kvtest_wait(drains_grew, &drains, KVTEST_LONG));
-}
-
-static bool tick_is_served(void *seen)
-{
-	/* The low bit says closed; a service moves to the next even number. */
-	return (__atomic_load_n(&rt->tick_gate, __ATOMIC_SEQ_CST) & ~1u) !=
-		(*(unsigned int *) seen & ~1u);
-}
-
-static void a_tick_drains_all_domains_and_opens_its_gate(void **state)
-{
-	uint64_t drains = kvtest_stats(&kvgp_flavor).drains;
-	unsigned int seen;
-
-	(void) state;
-	kvfree_domain_get(&kvgp_flavor);
-	urcu_kvfree_exit();
-	kvtest_start(1, 1);
-	kvinside_settle();
-	seen = __atomic_load_n(&rt->tick_gate, __ATOMIC_SEQ_CST);
-	drains = kvtest_stats(&kvgp_flavor).drains;
-	kvfree_tick_arm();
-	assert_true(kvtest_wait(tick_is_served, &seen, KVTEST_LONG));
-	assert_true(kvtest_wait(drains_grew, &drains, KVTEST_LONG));
+	assert_true(is_armed(KVFREE_ALARM_TICK));
 }
 
 /* ------------------------------------------------------------------ */
-/* The refill's gates                                                 */
+/* Pressure: out-of-band data signals as the kernel's file does        */
 
-/* Out of the way of the start's own refill. */
-static void a_refill_request_sets_its_gate_and_arms_once(void **state)
+static int theirs, ours;
+
+/* A connected pair over the loopback; AF_UNIX knows no urgent data. */
+static int connect_pair(void)
 {
-	int gate = 0;
+	struct sockaddr_in addr = { .sin_family = AF_INET };
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(addr);
 
-	(void) state;
-	kvhold_at(KVFREE_HOOK_TIMER);
-	kvfree_refill_request(&gate);
-	assert_int_equal(gate, 1);
-	assert_true(kvhold_wait());
-	/* Set: a second request makes no system call. */
-	disarm(rt->timer.refill);
-	kvfree_refill_request(&gate);
-	assert_false(is_armed(rt->timer.refill));
-	kvhold_go();
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (listener < 0 || bind(listener, (struct sockaddr *) &addr, len) ||
+	    listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *) &addr, &len))
+		return -1;
+	theirs = socket(AF_INET, SOCK_STREAM, 0);
+	if (theirs < 0 || connect(theirs, (struct sockaddr *) &addr, len))
+		return -1;
+	ours = accept(listener, NULL, NULL);
+	close(listener);
+	return ours < 0 ? -1 : 0;
 }
 
-static bool blanks_are_made(void *domain)
+static int begin_watched(void **state)
 {
-	struct kvfree_domain *d = domain;
-
-	return !__atomic_load_n(&d->blanks_wanted, __ATOMIC_SEQ_CST) &&
-		__atomic_load_n(&d->blank[KVFREE_BLANKS - 1], __ATOMIC_SEQ_CST);
+	(void) state;
+	memset(alarms, 0, sizeof(alarms));
+	pressures = 0;
+	return connect_pair() ? -1 :
+		kvfree_timer_start(on_alarm, on_pressure, ours);
 }
 
-/* K20 */
-static void a_refill_request_that_could_not_be_armed_clears_its_gate(
-		void **state)
+static int end_watched(void **state)
 {
-	int fd = rt->timer.refill, gate = 0;
-
-	(void) state;
-	__atomic_store_n(&rt->timer.refill, -1, __ATOMIC_SEQ_CST);
-	kvfree_refill_request(&gate);
-	__atomic_store_n(&rt->timer.refill, fd, __ATOMIC_SEQ_CST);
-	assert_int_equal(gate, 0);
+	close(theirs);
+	return end(state);
 }
 
-/* Unlike a record's gate: others wait for blank records too. */
-static void who_is_stopped_while_asking_for_blank_records_stops_nobody(
-		void **state)
+static bool is_pressed(void *unused)
 {
-	struct kvfree_domain *domain = kvfree_domain_get(&kvgp_flavor);
-
-	(void) state;
-	kvhold_at(KVFREE_HOOK_TIMER);
-	/* As far as one got before it was stopped. */
-	domain->blanks_wanted = 1;
-	kvfree_blanks_request(domain);
-	assert_true(kvhold_wait());
-	/* Armed by now and so closed: the next makes no system call. */
-	disarm(rt->timer.refill);
-	kvfree_blanks_request(domain);
-	assert_false(is_armed(rt->timer.refill));
-	/* Asked while it is not served yet: a worker comes for both. */
-	kvhold_go();
-	assert_true(kvtest_wait(blanks_are_made, domain, KVTEST_LONG));
+	(void) unused;
+	return __atomic_load_n(&pressures, __ATOMIC_SEQ_CST) > 0;
 }
 
-/* K4 */
-static void during_a_back_off_requests_leave_the_timer_alone(void **state)
+TEST(pressure_calls_its_handler)
 {
-	int gate = 0;
+	const char urgent = '!';
+	char got;
 
-	(void) state;
-	kvfree_refill_hold();
-	assert_true(is_armed(rt->timer.refill));
-	disarm(rt->timer.refill);
-	kvfree_refill_request(&gate);
-	assert_int_equal(gate, 1);
-	assert_false(is_armed(rt->timer.refill));
+	assert_false(is_pressed(NULL));
+	assert_int_equal(send(theirs, &urgent, 1, MSG_OOB), 1);
+	assert_true(kvtest_wait(is_pressed, NULL, KVTEST_LONG));
+	/* It goes on signalling until it is read. */
+	assert_int_equal(recv(ours, &got, 1, MSG_OOB), 1);
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_KICK, 0));
+	assert_true(rings(KVFREE_ALARM_KICK, 1));
+}
+
+static bool is_closed(void *unused)
+{
+	(void) unused;
+	return fcntl(ours, F_GETFD) < 0 && errno == EBADF;
+}
+
+TEST(a_descriptor_that_breaks_is_closed_and_alarms_go_on)
+{
+	const struct linger reset = { 1, 0 };
+
+	assert_int_equal(setsockopt(theirs, SOL_SOCKET, SO_LINGER, &reset,
+		sizeof(reset)), 0);
+	close(theirs);
+	assert_true(kvtest_wait(is_closed, NULL, KVTEST_LONG));
+	theirs = socket(AF_INET, SOCK_STREAM, 0);
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_KICK, 0));
+	assert_true(rings(KVFREE_ALARM_KICK, 1));
+	assert_int_equal(timer->pressure, -1);
 }
 
 #define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
+#define watched(f)							\
+	cmocka_unit_test_setup_teardown(f, begin_watched, end_watched)
 
 int main(void)
 {
@@ -267,17 +389,20 @@ int main(void)
 		cmocka_unit_test(
 			a_start_opens_all_timers_and_a_stop_closes_them),
 		cmocka_unit_test(
-			a_start_without_a_thread_closes_what_it_opened),
+			a_start_without_a_thread_closes_what_it_opened_and_was_given),
+		cmocka_unit_test(nothing_can_be_armed_while_there_is_no_timer),
 		test(the_descriptors_do_not_survive_an_exec),
+		test(the_child_of_a_fork_closes_its_copies),
+		test(each_alarm_calls_the_handler_with_its_number),
+		test(an_alarm_that_rang_is_not_armed),
+		test(an_alarm_leaves_the_others_alone),
 		test(the_tick_is_armed_once_until_it_is_served),
+		test(the_tick_comes_after_drain_msec),
+		test(a_request_says_whether_it_armed_the_timer),
 		test(a_gate_whose_timer_could_not_be_armed_stays_open),
-		test(a_kick_that_could_not_be_armed_is_no_kick),
-		test(a_kick_drains_its_domain_at_once),
-		test(a_tick_drains_all_domains_and_opens_its_gate),
-		test(a_refill_request_sets_its_gate_and_arms_once),
-		test(a_refill_request_that_could_not_be_armed_clears_its_gate),
-		test(who_is_stopped_while_asking_for_blank_records_stops_nobody),
-		test(during_a_back_off_requests_leave_the_timer_alone),
+		test(a_tick_that_could_not_be_armed_is_asked_for_again),
+		watched(pressure_calls_its_handler),
+		watched(a_descriptor_that_breaks_is_closed_and_alarms_go_on),
 	};
 
 	return kvtest_run(tests);

@@ -5,8 +5,8 @@
  * eventloop.c - raw calls while there is work, frees while there is none
  *
  * Updates are made under a spinlock. Between two rounds the loop frees some of what
- * this thread queued and whose grace period is over. What is not fetched in
- * time is freed by the library's workers.
+ * this thread queued and whose grace period is over. What it leaves for
+ * drain_msec (100 ms) is freed by the library's workers.
  */
 #include <poll.h>
 #include <pthread.h>

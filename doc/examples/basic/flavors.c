@@ -42,6 +42,7 @@ int main(void)
 
 	/* The environment wins: URCU_KVFREE_DRAIN_MSEC=50 ./flavors */
 	if (!attr || urcu_kvfree_attr_set_drain_msec(attr, 20) ||
+	    urcu_kvfree_attr_set_batch_bytes(attr, 256 << 10) ||
 	    urcu_kvfree_init(attr)) {
 		perror("liburcu-kvfree");
 		return EXIT_FAILURE;

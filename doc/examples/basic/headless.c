@@ -4,8 +4,9 @@
 /*
  * headless.c - objects without room for a struct rcu_head
  *
- * The one-argument form is for clean contexts: it may allocate, and without memory
- * it waits. It also frees what this thread queued earlier, one for one.
+ * The one-argument form is for clean contexts: it may allocate, and it may wait for
+ * a grace period, so nothing is locked here that a reader might wait for. It also
+ * frees what this thread queued earlier, one for one.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,8 @@
  * kvmalloc.c - small objects from malloc(), large ones from the system
  *
  * The table doubles under its readers. The old one is handed over in the same
- * way whatever its size; large ones go back to the system as soon as they are freed.
+ * way whatever its size; large ones go back to the system as soon as they are freed,
+ * small ones may be what a later urcu_kvmalloc() of this thread returns.
  */
 #include <stdio.h>
 #include <stdlib.h>

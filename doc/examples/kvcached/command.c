@@ -290,8 +290,11 @@ static void stats_of_kvfree(struct session *session)
 	stat_number(session, "kvfree_owner_freed", stats.owner_freed);
 	stat_number(session, "kvfree_pages", stats.pages);
 	stat_number(session, "kvfree_cached_pages", stats.cached_pages);
-	stat_number(session, "kvfree_drains", stats.drains);
 	stat_number(session, "kvfree_grace_periods", stats.grace_periods);
+	stat_number(session, "kvfree_helped", stats.helped);
+	stat_number(session, "kvfree_recycled", stats.recycled);
+	stat_number(session, "kvfree_pending_bytes", stats.pending_bytes);
+	stat_number(session, "kvfree_oldest_msec", stats.oldest_msec);
 }
 
 static void run_stats(struct session *session,

@@ -16,11 +16,11 @@
  * Step 3 is in retire(): one call that never blocks, never allocates and cannot
  * fail, and is therefore made right there, under the lock.
  *
- * Items come from urcu_kvmalloc(), in item_alloc(). It first frees an item that
- * this thread retired earlier, if one's grace period is over, so that malloc()
- * has a warm piece of memory to hand out; and it takes large items straight
- * from the system, to which they return when they are freed. malloc() would do
- * as well: the library frees both.
+ * Items come from urcu_kvmalloc(), in item_alloc(). It first looks for an item that
+ * this thread retired earlier and whose grace period is over: one that fits is
+ * returned as it is, without free() and malloc(), one that does not is freed. It
+ * takes large items straight from the system, to which they return when they are
+ * freed. malloc() would do as well: the library frees both.
  *
  * Locking. Writers of one key exclude each other by the mutex of the key's
  * stripe, so that add, cas, append, incr … are atomic: look, decide, replace.

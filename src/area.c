@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+
+/*
+ * area.c - the range of large memory
+ *
+ * See area.h for the range and its locking discipline.
+ */
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "area.h"
+
+#define USED	((uint32_t) 1 << 31)
+#define UNITS	((uint32_t) (KVFREE_AREA_BYTES / KVFREE_AREA_UNIT))
+
+struct kvfree_area kvfree_area = {
+	.base = KVFREE_AREA_NONE,
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+};
+
+/* ------------------------------------------------------------------ */
+/* Runs                                                               */
+
+static unsigned int bin_of(uint32_t units)
+{
+	return 31 - (unsigned int) __builtin_clz(units);
+}
+
+static void run_mark(struct kvfree_area *area, uint32_t first, uint32_t units,
+		uint32_t used)
+{
+	area->units[first].run = units | used;
+	area->units[first + units - 1].run = units | used;
+}
+
+static void run_list(struct kvfree_area *area, uint32_t first, uint32_t units)
+{
+	uint32_t *bin = &area->bins[bin_of(units)];
+
+	run_mark(area, first, units, 0);
+	area->units[first].prev = 0;
+	area->units[first].next = *bin;
+	if (*bin)
+		area->units[*bin - 1].prev = first + 1;
+	*bin = first + 1;
+}
+
+static void run_unlist(struct kvfree_area *area, uint32_t first)
+{
+	struct kvfree_area_unit *unit = &area->units[first];
+
+	if (unit->prev)
+		area->units[unit->prev - 1].next = unit->next;
+	else
+		area->bins[bin_of(unit->run)] = unit->next;
+	if (unit->next)
+		area->units[unit->next - 1].prev = unit->prev;
+}
+
+/* Index + 1 of a free run of at least @units, or 0. First fit in the bin that
+ * may hold one; in the bins above, any will do. */
+static uint32_t run_find(struct kvfree_area *area, uint32_t units)
+{
+	unsigned int bin = bin_of(units);
+	uint32_t i;
+
+	for (i = area->bins[bin]; i; i = area->units[i - 1].next)
+		if (area->units[i - 1].run >= units)
+			return i;
+	while (++bin < KVFREE_AREA_BINS)
+		if (area->bins[bin])
+			return area->bins[bin];
+	return 0;
+}
+
+/* Take a run of @units; index + 1, or 0. Caller holds the lock. */
+static uint32_t run_take(struct kvfree_area *area, uint32_t units)
+{
+	uint32_t found = run_find(area, units), rest;
+
+	if (!found)
+		return 0;
+	rest = area->units[found - 1].run - units;
+	run_unlist(area, found - 1);
+	if (rest)
+		run_list(area, found - 1 + units, rest);
+	run_mark(area, found - 1, units, USED);
+	return found;
+}
+
+/* Give a run back, joined with its free neighbours. Caller holds the lock. */
+static void run_give(struct kvfree_area *area, uint32_t first)
+{
+	uint32_t units = area->units[first].run & ~USED;
+	uint32_t after = first + units;
+
+	if (after < UNITS && !(area->units[after].run & USED)) {
+		units += area->units[after].run;
+		run_unlist(area, after);
+	}
+	if (first && !(area->units[first - 1].run & USED)) {
+		uint32_t before = area->units[first - 1].run;
+
+		first -= before;
+		units += before;
+		run_unlist(area, first);
+	}
+	run_list(area, first, units);
+}
+
+/* ------------------------------------------------------------------ */
+/* The range                                                          */
+
+/* Reserve range and table. Caller holds the lock. */
+static bool area_reserve(struct kvfree_area *area)
+{
+	void *base, *units;
+
+	if (area->failed || !KVFREE_AREA_EXISTS)
+		return false;
+	if (area->units)
+		return true;
+	area->failed = true;
+	base = mmap(NULL, KVFREE_AREA_BYTES, PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return false;
+	units = mmap(NULL, UNITS * sizeof(*area->units),
+		PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (units == MAP_FAILED) {
+		munmap(base, KVFREE_AREA_BYTES);
+		return false;
+	}
+	area->failed = false;
+	area->units = units;
+	area->page_bytes = (size_t) sysconf(_SC_PAGESIZE);
+	run_list(area, 0, UNITS);
+	/* Relaxed: see kvfree_area_has(). */
+	__atomic_store_n(&area->base, (uintptr_t) base, __ATOMIC_RELAXED);
+	return true;
+}
+
+static uint32_t unit_of(struct kvfree_area *area, const void *ptr)
+{
+	return (uint32_t) (((uintptr_t) ptr - area->base) / KVFREE_AREA_UNIT);
+}
+
+static size_t run_bytes(struct kvfree_area *area, uint32_t first)
+{
+	return (size_t) area->units[first].pages * area->page_bytes;
+}
+
+/* Make a run inaccessible and empty. False: its memory is still there. */
+static bool run_drop(void *ptr, size_t bytes)
+{
+	if (mmap(ptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+			MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED)
+		return true;
+	/* Too many mappings, say. Emptied is enough to use it again. */
+	return madvise(ptr, bytes, MADV_DONTNEED) == 0;
+}
+
+void *kvfree_area_alloc(size_t size)
+{
+	struct kvfree_area *area = &kvfree_area;
+	uint32_t found = 0;
+	size_t bytes = 0;
+	void *ptr;
+
+	if (size > KVFREE_AREA_BYTES)
+		return NULL;
+	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
+	if (area_reserve(area)) {
+		bytes = (size + area->page_bytes - 1) & ~(area->page_bytes - 1);
+		found = run_take(area, (uint32_t) ((bytes +
+			KVFREE_AREA_UNIT - 1) / KVFREE_AREA_UNIT));
+	}
+	if (found)
+		area->units[found - 1].pages =
+			(uint32_t) (bytes / area->page_bytes);
+	kvfree_mutex_unlock(&area->lock);
+	if (!found)
+		return NULL;
+	ptr = (void *) (area->base + (found - 1) * KVFREE_AREA_UNIT);
+	if (mprotect(ptr, bytes, PROT_READ | PROT_WRITE)) {
+		kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
+		run_give(area, found - 1);
+		kvfree_mutex_unlock(&area->lock);
+		return NULL;
+	}
+	__atomic_fetch_add(&area->bytes, bytes, __ATOMIC_RELAXED);
+	return ptr;
+}
+
+size_t kvfree_area_usable(void *ptr)
+{
+	struct kvfree_area *area = &kvfree_area;
+	size_t bytes;
+
+	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
+	bytes = run_bytes(area, unit_of(area, ptr));
+	kvfree_mutex_unlock(&area->lock);
+	return bytes;
+}
+
+void kvfree_area_free(void *ptr)
+{
+	struct kvfree_area *area = &kvfree_area;
+	size_t bytes = kvfree_area_usable(ptr);
+
+	__atomic_fetch_sub(&area->bytes, bytes, __ATOMIC_RELAXED);
+	if (!run_drop(ptr, bytes))
+		return;		/* never handed out again: it must be zero */
+	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
+	if (!area->failed)
+		run_give(area, unit_of(area, ptr));
+	kvfree_mutex_unlock(&area->lock);
+}
+
+void kvfree_area_fork_reset(bool at_rest)
+{
+	struct kvfree_area *area = &kvfree_area;
+
+	/* A thread that is not in this process was changing the table:
+	 * allocate from malloc from here on. What is allocated in the range is
+	 * still known as such, and its memory goes back when it is freed. */
+	if (!at_rest && pthread_mutex_trylock(&area->lock) != 0)
+		area->failed = true;
+	pthread_mutex_init(&area->lock, NULL);
+}
+
+void kvfree_area_release(void)
+{
+	struct kvfree_area *area = &kvfree_area;
+
+	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
+	if (area->units && !area->failed && area->units[0].run == UNITS) {
+		uintptr_t base = area->base;
+
+		__atomic_store_n(&area->base, KVFREE_AREA_NONE,
+				__ATOMIC_RELAXED);
+		munmap((void *) base, KVFREE_AREA_BYTES);
+		munmap(area->units, UNITS * sizeof(*area->units));
+		area->units = NULL;
+		memset(area->bins, 0, sizeof(area->bins));
+	}
+	kvfree_mutex_unlock(&area->lock);
+}
+
+void kvfree_area_prefork(void)
+{
+	kvfree_mutex_lock(&kvfree_area.lock, KVFREE_RANK_AREA);
+}
+
+void kvfree_area_postfork(void)
+{
+	kvfree_mutex_unlock(&kvfree_area.lock);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef KVFREE_AREA_H
+#define KVFREE_AREA_H
+
+/*
+ * area.h - large memory in one reserved range of addresses
+ *
+ * Everything large lies in one range that is reserved once, so that telling it
+ * from malloc's memory is a subtraction and a compare, which a raw call can
+ * afford (the kernel's is_vmalloc_addr()). A page of the range is
+ * accessible while it is allocated; freeing it replaces the mapping, which
+ * gives the memory back to the system at once.
+ *
+ * The range is made of units. A run is a sequence of units that is allocated
+ * or free as a whole; its length is kept at its first and last unit (boundary
+ * tags), free runs hang in one list per power of two.
+ *
+ * Locking discipline: area.lock guards the table and the lists. The system
+ * calls on a run are made outside it, by whoever owns the run.
+ */
+
+#include "lockrank.h"
+
+#if UINTPTR_MAX <= UINT32_MAX
+/* No room for a range: large requests go to malloc. */
+# define KVFREE_AREA_EXISTS	0
+# define KVFREE_AREA_BYTES	KVFREE_AREA_UNIT
+# define KVFREE_AREA_NONE	((uintptr_t) 0)
+#else
+# define KVFREE_AREA_EXISTS	1
+# ifdef KVFREE_CHECK
+#  define KVFREE_AREA_BYTES	((uintptr_t) 64 << 20)
+# else
+#  define KVFREE_AREA_BYTES	((uintptr_t) 64 << 30)
+# endif
+/* Above all user addresses: nothing compares as inside. */
+# define KVFREE_AREA_NONE	((uintptr_t) 1 << 63)
+#endif
+
+#define KVFREE_AREA_UNIT	((size_t) 64 << 10)
+#define KVFREE_AREA_BINS	32
+
+struct kvfree_area_unit {
+	uint32_t run;		/* first and last of a run: its units | USED */
+	uint32_t pages;		/* first of a used run: accessible pages */
+	uint32_t next, prev;	/* first of a free run: index + 1, 0: none */
+};
+
+struct kvfree_area {
+	uintptr_t base;		/* atomic; KVFREE_AREA_NONE, then fixed */
+	bool failed;		/* under lock: it could not be reserved, or
+				 * its table cannot be trusted */
+	pthread_mutex_t lock;
+	struct kvfree_area_unit *units;		/* under lock */
+	uint32_t bins[KVFREE_AREA_BINS];	/* under lock: index + 1 */
+	size_t page_bytes;	/* under lock until base is set, then fixed */
+	uint64_t bytes;		/* atomic: accessible */
+};
+
+extern struct kvfree_area kvfree_area;
+
+/* Raw-safe. */
+static inline bool kvfree_area_has(const void *ptr)
+{
+	/* Relaxed: who holds a pointer into the range got it from someone who
+	 * saw the base; for all other pointers either value answers no. */
+	return KVFREE_AREA_EXISTS &&
+		(uintptr_t) ptr - __atomic_load_n(&kvfree_area.base,
+				__ATOMIC_RELAXED) < KVFREE_AREA_BYTES;
+}
+
+/* Zeroed memory of @size bytes, or NULL. Clean context. */
+void *kvfree_area_alloc(size_t size);
+void kvfree_area_free(void *ptr);
+/* Bytes that may be used at @ptr. */
+size_t kvfree_area_usable(void *ptr);
+/* Give the range back if nothing is allocated in it. */
+void kvfree_area_release(void);
+
+void kvfree_area_prefork(void);
+void kvfree_area_postfork(void);
+/* In the child of a fork; @at_rest: nobody was changing the table. */
+void kvfree_area_fork_reset(bool at_rest);
+
+#endif /* KVFREE_AREA_H */

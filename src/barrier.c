@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * barrier.c - wait until all that was queued is freed
+ *
+ * See barrier.h.
+ */
+
+#include "barrier.h"
+
+/* The number that all waits for which was queued before the call. */
+static unsigned long barrier_close(struct kvfree_domain *domain)
+{
+	struct kvfree_record *record;
+	unsigned long cookie;
+
+	kvfree_for_each_record(record, domain) {
+		kvfree_record_lock(record);
+		kvfree_record_close_all(record);
+		kvfree_record_unlock(record);
+	}
+	if (!kvfree_domain_close_emergency(domain, &cookie)) {
+		/* Of an earlier chain. What is on the list goes after it;
+		 * should somebody else close it meanwhile, so much the better. */
+		kvfree_domain_wait(domain, cookie);
+		kvfree_reap_chain(domain, cookie);
+		kvfree_domain_close_emergency(domain, &cookie);
+	}
+	return kvfree_gp_cookie(&domain->gp);
+}
+
+void kvfree_barrier(struct kvfree_domain *domain)
+{
+	unsigned long cookie = barrier_close(domain);
+	struct kvfree_record *record;
+
+	kvfree_domain_wait(domain, cookie);
+	kvfree_for_each_record(record, domain)
+		kvfree_reap_record(record, cookie);
+	kvfree_reap_chain(domain, cookie);
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * cache.c - the supply of empty pages
+ *
+ * See cache.h.
+ */
+
+#include "cache.h"
+#include "timer.h"
+#include "trace.h"
+
+static void refill_work(struct kvfree_work *work);
+
+struct kvfree_work kvfree_refill = { .fn = refill_work };
+
+static int hold;		/* atomic: 1 during a back-off */
+static uint64_t hold_until;	/* atomic: msec */
+
+/* ------------------------------------------------------------------ */
+/* One record's pages                                                 */
+
+struct kvfree_page *kvfree_cache_pop(struct kvfree_record *record)
+{
+	struct kvfree_page *page = record->cache;
+
+	if (!page) {
+		record->starved = true;
+		return NULL;
+	}
+	record->cache = page->next;
+	record->nr_cached--;
+	record->pages_used++;
+	return page;
+}
+
+/* Caller holds the lock. */
+static bool push_if_short(struct kvfree_record *record,
+		struct kvfree_page *page)
+{
+	if (record->nr_cached >= record->target ||
+	    !kvfree_record_has_use(record))
+		return false;
+	kvfree_cache_push(record, page);
+	return true;
+}
+
+static void recycle(struct kvfree_page *page, bool locked)
+{
+	struct kvfree_record *record = page->record;
+	bool kept;
+
+	kvfree_domain_unpend(record->domain, page->bytes);
+	kept = locked && push_if_short(record, page);
+	if (locked)
+		kvfree_record_unlock(record);
+	if (!kept)
+		kvfree_page_free(&record->domain->count.page, page);
+}
+
+void kvfree_cache_recycle(struct kvfree_page *page)
+{
+	recycle(page, kvfree_record_lock_few(page->record));
+}
+
+void kvfree_cache_recycle_owner(struct kvfree_page *page)
+{
+	kvfree_record_lock(page->record);
+	recycle(page, true);
+}
+
+bool kvfree_cache_prefill(struct kvfree_record *record)
+{
+	struct kvfree_page *page;
+	bool empty;
+
+	if (!kvfree_setting(min_cached_pages))
+		return true;
+	kvfree_record_lock(record);
+	empty = !record->cache;
+	kvfree_record_unlock(record);
+	if (!empty)
+		return true;
+	page = kvfree_page_alloc(&record->domain->count.page);
+	if (!page)
+		return false;
+	kvfree_record_lock(record);
+	kvfree_cache_push(record, page);
+	kvfree_record_unlock(record);
+	return true;
+}
+
+void kvfree_cache_trim(struct kvfree_record *record, unsigned int keep,
+		struct kvfree_page_list *spare)
+{
+	while (record->nr_cached > keep) {
+		struct kvfree_page *page = record->cache;
+
+		record->cache = page->next;
+		record->nr_cached--;
+		kvfree_page_list_push(spare, page);
+	}
+}
+
+/* The target follows the pages used since the last tick, or falls by a quarter;
+ * a cache that is not used at all shrinks to one page. While memory is short there
+ * is no least. */
+bool kvfree_cache_age(struct kvfree_record *record,
+		struct kvfree_page_list *spare)
+{
+	unsigned int least = kvfree_refill_is_held() ? 0 :
+		kvfree_setting(min_cached_pages);
+	unsigned int used = record->pages_used;
+
+	record->pages_used = 0;
+	if (used)
+		record->idle_ticks = 0;
+	else if (record->idle_ticks < KVFREE_IDLE_TICKS)
+		record->idle_ticks++;
+	if (record->idle_ticks == KVFREE_IDLE_TICKS && least > 1)
+		least = 1;
+	record->target -= record->target / 4;
+	if (record->target < used && kvfree_setting(min_cached_pages))
+		record->target = used;
+	if (record->target > KVFREE_MAX_TARGET)
+		record->target = KVFREE_MAX_TARGET;
+	if (record->target < least || record->idle_ticks == KVFREE_IDLE_TICKS)
+		record->target = least;
+	kvfree_cache_trim(record, kvfree_record_has_use(record) ?
+			record->target : 0, spare);
+	return record->nr_cached > 1 && record->idle_ticks < KVFREE_IDLE_TICKS;
+}
+
+void kvfree_cache_drop(struct kvfree_domain *domain, bool wait)
+{
+	struct kvfree_record *record;
+
+	kvfree_for_each_record(record, domain) {
+		struct kvfree_page_list spare = { NULL, NULL, 0 };
+
+		if (wait)
+			kvfree_record_lock(record);
+		else if (!kvfree_record_lock_few(record))
+			continue;
+		record->target = 0;	/* until it is used, or refilled */
+		record->pages_used = 0;
+		kvfree_cache_trim(record, 0, &spare);
+		kvfree_record_unlock(record);
+		kvfree_page_list_free(&domain->count.page, &spare);
+	}
+}
+
+/* ------------------------------------------------------------------ */
+/* Requests                                                           */
+
+void kvfree_cache_request(struct kvfree_record *record)
+{
+	/* No cache, no refill, no timer. */
+	if (!kvfree_setting(min_cached_pages))
+		return;
+	/* Seq_cst: pairs with the exchange in refill_wanted(). */
+	if (__atomic_exchange_n(&record->refill_gate, 1, __ATOMIC_SEQ_CST))
+		return;
+	/* Seq_cst: pairs with the store in hold_over(). During a back-off
+	 * the timer is armed already, and its work looks at all gates after
+	 * it cleared the hold. */
+	if (__atomic_load_n(&hold, __ATOMIC_SEQ_CST))
+		return;
+	if (!kvfree_timer_arm(KVFREE_ALARM_REFILL, 0))
+		__atomic_store_n(&record->refill_gate, 0, __ATOMIC_SEQ_CST);
+}
+
+void kvfree_cache_request_blanks(struct kvfree_domain *domain)
+{
+	/* Seq_cst: as in kvfree_cache_request(). The empty slot is the request. */
+	if (kvfree_setting(min_cached_pages) &&
+	    !__atomic_load_n(&hold, __ATOMIC_SEQ_CST))
+		kvfree_timer_request(KVFREE_ALARM_REFILL, 0,
+				&domain->blank_gate);
+}
+
+/* ------------------------------------------------------------------ */
+/* Refill                                                             */
+
+static bool refill_wanted(int *gate)
+{
+	/* Seq_cst: opened before the state is looked at; pairs with the
+	 * exchange in kvfree_cache_request(). The load too: it must not be
+	 * done before hold_over() lowered the hold, or a request that
+	 * still saw the hold would be missed. */
+	return __atomic_load_n(gate, __ATOMIC_SEQ_CST) &&
+		__atomic_exchange_n(gate, 0, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * A call that found no page says that the target is too low, even if pages came
+ * back since. Caller holds the lock.
+ */
+static void target_grow(struct kvfree_record *record)
+{
+	unsigned int least = kvfree_setting(min_cached_pages);
+	unsigned int target = record->target;
+
+	if (record->starved)
+		target *= 2;
+	record->starved = false;
+	if (target > KVFREE_MAX_TARGET)
+		target = KVFREE_MAX_TARGET;
+	if (target < least)
+		target = least;
+	if (target > record->target)
+		record->target = target;
+}
+
+/*
+ * Fill @record's cache to its target. False: the allocator failed. A record
+ * whose lock is held is left alone: its owner may be stopped inside a raw call, and
+ * the worker has others to serve. The owner asks again when it needs a page.
+ */
+static bool refill_record(struct kvfree_record *record)
+{
+	unsigned int need;
+
+	if (!kvfree_record_lock_few(record))
+		return true;
+	if (!kvfree_record_has_use(record)) {
+		kvfree_record_unlock(record);
+		return true;	/* its thread left meanwhile */
+	}
+	target_grow(record);
+	kvfree_trace(refill, record, record->target);
+	/* Counted once: an owner that takes them as fast as they come asks again. */
+	need = record->target > record->nr_cached ?
+		record->target - record->nr_cached : 0;
+	for (; need; need--) {
+		struct kvfree_page *page;
+
+		kvfree_record_unlock(record);
+		page = kvfree_page_alloc(&record->domain->count.page);
+		if (!page) {
+			kvfree_trace(refill_failed, record);
+			return false;
+		}
+		if (!kvfree_record_lock_few(record)) {
+			kvfree_page_free(&record->domain->count.page, page);
+			return true;
+		}
+		/* Pages may have been emptied meanwhile; one too many is
+		 * cheaper than one allocated for nothing. */
+		kvfree_cache_push(record, page);
+	}
+	kvfree_record_unlock(record);
+	return true;
+}
+
+/* Fill the blank slots of @domain. False: there was no memory. */
+static bool make_blanks(struct kvfree_domain *domain)
+{
+	unsigned int i;
+
+	kvfree_gate_open(&domain->blank_gate);
+	for (i = 0; i < KVFREE_BLANKS; i++) {
+		struct kvfree_record *record, *none = NULL;
+
+		/* Seq_cst: after the gate was opened; pairs with the gate of
+		 * kvfree_cache_request_blanks(). */
+		if (__atomic_load_n(&domain->blank[i], __ATOMIC_SEQ_CST))
+			continue;
+		record = kvfree_record_make_blank(domain);
+		if (!record)
+			return false;
+		if (!kvfree_cache_prefill(record)) {
+			kvfree_record_give_back(record);
+			return false;
+		}
+		/* Release: pairs with the acquire exchange of the claim. */
+		if (!__atomic_compare_exchange_n(&domain->blank[i], &none,
+				record, false, __ATOMIC_RELEASE,
+				__ATOMIC_RELAXED))
+			kvfree_record_give_back(record);
+	}
+	return true;
+}
+
+static bool refill_domain(struct kvfree_domain *domain)
+{
+	struct kvfree_record *record;
+
+	if (kvfree_setting(min_cached_pages) && !make_blanks(domain))
+		return false;
+	kvfree_for_each_record(record, domain) {
+		if (!refill_wanted(&record->refill_gate))
+			continue;
+		__atomic_fetch_add(&domain->count.refills, 1, __ATOMIC_RELAXED);
+		if (refill_record(record))
+			continue;
+		/* Seq_cst: before the hold, which brings the worker back for
+		 * it and for who finds it set. */
+		__atomic_store_n(&record->refill_gate, 1, __ATOMIC_SEQ_CST);
+		return false;
+	}
+	return true;
+}
+
+void kvfree_cache_serve(struct kvfree_record *record)
+{
+	/* Relaxed: the thread itself set it. During a back-off it stays set: the
+	 * allocator is left alone. */
+	if (caa_likely(!__atomic_load_n(&record->refill_gate,
+			__ATOMIC_RELAXED)) || kvfree_refill_is_held())
+		return;
+	if (refill_wanted(&record->refill_gate))
+		refill_record(record);
+}
+
+static void open_gates(void)
+{
+	struct kvfree_domain *domain;
+	struct kvfree_record *record;
+
+	kvfree_for_each_domain(domain) {
+		kvfree_gate_open(&domain->blank_gate);
+		kvfree_for_each_record(record, domain)
+			/* Seq_cst: after the hold is lowered, as above. */
+			__atomic_store_n(&record->refill_gate, 0,
+					__ATOMIC_SEQ_CST);
+	}
+}
+
+void kvfree_refill_hold(void)
+{
+	unsigned int msec = kvfree_setting(refill_backoff_msec);
+
+	__atomic_store_n(&hold_until, kvfree_now_msec() + msec,
+			__ATOMIC_RELAXED);
+	/* Seq_cst: before the timer is armed. A request that sees it leaves the
+	 * arming to this call (kvfree_cache_request()); one that does not arms
+	 * the timer for now, and hold_over() puts that right. */
+	__atomic_store_n(&hold, 1, __ATOMIC_SEQ_CST);
+	if (kvfree_timer_arm(KVFREE_ALARM_REFILL, msec))
+		return;
+	/* Nobody would come back: let the next raw call ask anew. Seq_cst: before
+	 * the gates are opened; who finds one open is not to find the hold. */
+	__atomic_store_n(&hold, 0, __ATOMIC_SEQ_CST);
+	open_gates();
+}
+
+/* Whether a back-off, if there is one, has passed. */
+static bool hold_over(void)
+{
+	uint64_t now, until;
+
+	if (!kvfree_refill_is_held())
+		return true;
+	now = kvfree_now_msec();
+	until = __atomic_load_n(&hold_until, __ATOMIC_RELAXED);
+	/* A request that missed the hold by a moment armed the timer for at
+	 * once: the rest of the time stands. */
+	if (now < until && kvfree_timer_arm(KVFREE_ALARM_REFILL,
+			(unsigned int) (until - now)))
+		return false;
+	/* Seq_cst: before the gates are looked at; pairs with the load in
+	 * kvfree_cache_request(). */
+	__atomic_store_n(&hold, 0, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+static void refill_work(struct kvfree_work *work)
+{
+	struct kvfree_domain *domain;
+
+	(void) work;
+	kvfree_hook(KVFREE_HOOK_REFILL);
+	if (!hold_over())
+		return;
+	kvfree_for_each_domain(domain) {
+		if (refill_domain(domain))
+			continue;
+		__atomic_fetch_add(&domain->count.refill_failures, 1,
+				__ATOMIC_RELAXED);
+		kvfree_refill_hold();
+		return;
+	}
+}
+
+bool kvfree_refill_is_held(void)
+{
+	return __atomic_load_n(&hold, __ATOMIC_SEQ_CST);
+}
+
+void kvfree_refill_reset(void)
+{
+	__atomic_store_n(&hold, 0, __ATOMIC_SEQ_CST);
+}
+
+void kvfree_refill_fork_reset(void)
+{
+	kvfree_work_fork_reset(&kvfree_refill);
+	kvfree_refill_reset();
+}

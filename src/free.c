@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * free.c - how the objects of a channel are freed
+ */
+
+#include <dlfcn.h>
+#include <malloc.h>
+
+#include "area.h"
+#include "conf.h"
+#include "debug.h"
+#include "free.h"
+
+/* How many objects ahead of the free a line is fetched. */
+#define PREFETCH_AHEAD	8
+
+struct kvfree_channels kvfree_channels = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+};
+
+KVFREE_TLS unsigned char kvfree_freeing;
+
+/* Atomic: malloc_usable_size() may be asked about what malloc() gave. */
+static bool sizes_known;
+
+void kvfree_free_start(void)
+{
+	Dl_info memory, size;
+
+	/* A program that brings its own malloc() may have left this one to the
+	 * C library, which would look at memory that is not its own. Relaxed:
+	 * either answer is right for what is queued before the first start. */
+	__atomic_store_n(&sizes_known,
+			dladdr((void *) (uintptr_t) malloc, &memory) &&
+			dladdr((void *) (uintptr_t) malloc_usable_size, &size) &&
+			memory.dli_fbase == size.dli_fbase, __ATOMIC_RELAXED);
+}
+
+size_t kvfree_free_malloc_bytes(void *ptr)
+{
+	return __atomic_load_n(&sizes_known, __ATOMIC_RELAXED) ?
+		malloc_usable_size(ptr) : 0;
+}
+
+size_t kvfree_free_bytes(unsigned int channel, void *ptr)
+{
+	if (channel == KVFREE_CHANNEL_MALLOC)
+		return kvfree_free_malloc_bytes(ptr);
+	if (channel == KVFREE_CHANNEL_LARGE)
+		return kvfree_area_usable(ptr);
+	return 0;
+}
+
+static void free_malloced(size_t nr, void **ptrs)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		/* The allocator's header lies in front of the object. */
+		if (i + PREFETCH_AHEAD < nr)
+			__builtin_prefetch((char *) ptrs[i + PREFETCH_AHEAD] -
+					sizeof(size_t), 1);
+		free(ptrs[i]);
+	}
+}
+
+static void debug_free(unsigned int channel, size_t nr, void **ptrs)
+{
+	bool strict = kvfree_setting(debug) == URCU_KVFREE_DEBUG_STRICT;
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		kvfree_debug_free(ptrs[i],
+			strict && channel == KVFREE_CHANNEL_MALLOC ?
+				kvfree_free_malloc_bytes(ptrs[i]) : 0);
+}
+
+void kvfree_free_objects(unsigned int channel, size_t nr, void **ptrs)
+{
+	struct urcu_kvfree_channel *user;
+	size_t i;
+
+	if (caa_unlikely(kvfree_setting(debug)))
+		debug_free(channel, nr, ptrs);
+	switch (channel) {
+	case KVFREE_CHANNEL_MALLOC:
+		free_malloced(nr, ptrs);
+		return;
+	case KVFREE_CHANNEL_LARGE:
+		for (i = 0; i < nr; i++)
+			kvfree_area_free(ptrs[i]);
+		return;
+	}
+	user = &kvfree_channels.user[channel - KVFREE_CHANNEL_USER];
+	kvfree_freeing++;
+	user->free_bulk(nr, ptrs, user->priv);
+	kvfree_freeing--;
+}

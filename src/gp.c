@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * gp.c - numbered grace periods
+ *
+ * See gp.h for the numbers and their order.
+ */
+
+#include <urcu/flavor.h>
+
+#include "gp.h"
+#include "trace.h"
+#include "tsan.h"
+
+/* A grace period longer than this is reported, then at each doubling. */
+#define STALL_MSEC	10000
+
+#ifdef KVFREE_CHECK
+unsigned int kvfree_check_stall_msec = STALL_MSEC;
+# undef STALL_MSEC
+# define STALL_MSEC	kvfree_check_stall_msec
+#endif
+
+bool kvfree_gp_begin_for(struct kvfree_gp *gp, unsigned long cookie)
+{
+	bool mine;
+
+	kvfree_mutex_lock(&gp->lock, KVFREE_RANK_GP);
+	mine = !gp->running && !gp->held && !kvfree_gp_over(gp, cookie);
+	if (mine)
+		__atomic_store_n(&gp->running, true, __ATOMIC_RELAXED);
+	kvfree_mutex_unlock(&gp->lock);
+	return mine;
+}
+
+bool kvfree_gp_begin(struct kvfree_gp *gp)
+{
+	/* Unless one that began after this is over by then. */
+	return kvfree_gp_begin_for(gp, kvfree_gp_cookie(gp));
+}
+
+/* How long it took: the estimate rises at once and falls by quarters. */
+static void note_length(struct kvfree_gp *gp, uint64_t nsec)
+{
+	uint64_t estimate = gp->estimate_nsec - gp->estimate_nsec / 4;
+
+	if (estimate < nsec)
+		estimate = nsec;
+	/* Relaxed, both: hints, written by the one runner. */
+	__atomic_store_n(&gp->estimate_nsec, estimate, __ATOMIC_RELAXED);
+	if (nsec / 1000000 > gp->longest_msec)
+		__atomic_store_n(&gp->longest_msec, nsec / 1000000,
+				__ATOMIC_RELAXED);
+	__atomic_store_n(&gp->count, gp->count + 1, __ATOMIC_RELAXED);
+}
+
+void kvfree_gp_synchronize(const struct rcu_flavor_struct *flavor)
+{
+	flavor->update_synchronize_rcu();
+	kvfree_tsan_acquire(flavor);
+}
+
+void kvfree_gp_run(struct kvfree_gp *gp, const struct rcu_flavor_struct *flavor)
+{
+	uint64_t begin = kvfree_now_nsec();
+	unsigned long number;
+
+	/* Relaxed: the tick's service compares it with the clock. */
+	__atomic_store_n(&gp->since_msec, begin / 1000000, __ATOMIC_RELAXED);
+	kvfree_hook(KVFREE_HOOK_GRACE_PERIOD_BEGIN);
+	/* Acq_rel: pairs with kvfree_gp_cookie(). Whoever was told this number
+	 * unlinked before; see gp.h. */
+	number = __atomic_add_fetch(&gp->started, 1, __ATOMIC_ACQ_REL);
+	kvfree_gp_synchronize(flavor);
+	kvfree_trace(grace_period_over, gp, number);
+	kvfree_hook(KVFREE_HOOK_GRACE_PERIOD_OVER);
+	note_length(gp, kvfree_now_nsec() - begin);
+	__atomic_store_n(&gp->since_msec, 0, __ATOMIC_RELAXED);
+	/* Release: pairs with kvfree_gp_completed(). */
+	__atomic_store_n(&gp->completed, number, __ATOMIC_RELEASE);
+	kvfree_mutex_lock(&gp->lock, KVFREE_RANK_GP);
+	__atomic_store_n(&gp->running, false, __ATOMIC_RELAXED);
+	pthread_cond_broadcast(&gp->cond);
+	kvfree_mutex_unlock(&gp->lock);
+}
+
+bool kvfree_gp_wait(struct kvfree_gp *gp, unsigned long cookie, bool hold)
+{
+	bool over;
+
+	kvfree_mutex_lock(&gp->lock, KVFREE_RANK_GP);
+	while (!(over = kvfree_gp_over(gp, cookie)) &&
+	       (gp->running || (gp->held && hold)))
+		pthread_cond_wait(&gp->cond, &gp->lock);
+	kvfree_mutex_unlock(&gp->lock);
+	return over;
+}
+
+void kvfree_gp_hold(struct kvfree_gp *gp)
+{
+	kvfree_mutex_lock(&gp->lock, KVFREE_RANK_GP);
+	__atomic_store_n(&gp->held, true, __ATOMIC_RELAXED);
+	while (gp->running)
+		pthread_cond_wait(&gp->cond, &gp->lock);
+	kvfree_mutex_unlock(&gp->lock);
+}
+
+void kvfree_gp_release(struct kvfree_gp *gp)
+{
+	kvfree_mutex_lock(&gp->lock, KVFREE_RANK_GP);
+	__atomic_store_n(&gp->held, false, __ATOMIC_RELAXED);
+	pthread_cond_broadcast(&gp->cond);
+	kvfree_mutex_unlock(&gp->lock);
+}
+
+/* ------------------------------------------------------------------ */
+/* Stall report                                                       */
+
+/*
+ * Those that the program is not linked with are NULL. Not dladdr(): it takes
+ * the dynamic linker's lock, whose holder may wait for this thread.
+ */
+#pragma weak urcu_memb_flavor
+#pragma weak urcu_mb_flavor
+#pragma weak urcu_qsbr_flavor
+#pragma weak urcu_bp_flavor
+
+static const char *flavor_name(const struct rcu_flavor_struct *flavor)
+{
+	if (flavor == &urcu_memb_flavor)
+		return "urcu_memb_flavor";
+	if (flavor == &urcu_mb_flavor)
+		return "urcu_mb_flavor";
+	if (flavor == &urcu_qsbr_flavor)
+		return "urcu_qsbr_flavor";
+	if (flavor == &urcu_bp_flavor)
+		return "urcu_bp_flavor";
+	return "an RCU flavor";
+}
+
+bool kvfree_gp_stall_check(struct kvfree_gp *gp,
+		const struct rcu_flavor_struct *flavor, uint64_t pending)
+{
+	uint64_t since = __atomic_load_n(&gp->since_msec, __ATOMIC_RELAXED);
+	uint64_t now = kvfree_now_msec();
+
+	if (!since)
+		return false;
+	if (since != gp->stall_since) {
+		gp->stall_since = since;
+		gp->stall_msec = STALL_MSEC;
+	}
+	/* now may be the lesser by a moment. */
+	if (now < since || now - since < gp->stall_msec)
+		return true;
+	if (kvfree_report("a grace period of %s has lasted %llu s: a reader does not leave its section; grace period %llu is waited for, %llu objects are pending",
+			flavor_name(flavor),
+			(unsigned long long) (now - since) / 1000,
+			(unsigned long long) kvfree_gp_completed(gp) + 1,
+			(unsigned long long) pending))
+		gp->stall_msec *= 2;
+	return true;
+}
+
+/* ------------------------------------------------------------------ */
+/* Fork                                                               */
+
+void kvfree_gp_prefork(struct kvfree_gp *gp)
+{
+	kvfree_mutex_lock(&gp->lock, KVFREE_RANK_GP);
+}
+
+void kvfree_gp_postfork(struct kvfree_gp *gp)
+{
+	kvfree_mutex_unlock(&gp->lock);
+}
+
+void kvfree_gp_fork_reset(struct kvfree_gp *gp)
+{
+	pthread_mutex_init(&gp->lock, NULL);
+	pthread_cond_init(&gp->cond, NULL);
+	gp->held = false;
+	gp->running = false;
+	gp->since_msec = 0;
+	gp->completed = gp->started;
+}

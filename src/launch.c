@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * launch.c - creating the library's threads
+ *
+ * The creator is whichever thread made the first clean call, and it may be
+ * pinned or a real-time thread. The library's threads are neither: they do
+ * housekeeping, and a drain at a creator's real-time priority would hold up
+ * the very threads that the creator was given that priority for.
+ *
+ * No locks here. What the constructor learns is read-only afterwards.
+ */
+
+#include <limits.h>
+#include <link.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "launch.h"
+
+/* Room for a free function of the program's own, above the system's least. */
+#define STACK_BYTES	(256 * 1024)
+
+/* What the library's threads ask the scheduler for at a time. */
+#define SLICE_NSEC	100000
+
+static cpu_set_t cpus;		/* where the process could run at its start */
+static bool cpus_known;
+
+static __attribute__((constructor)) void cpus_learn(void)
+{
+	/* Fails where there are more processors than the set has room for. */
+	cpus_known = sched_getaffinity(0, sizeof(cpus), &cpus) == 0;
+}
+
+static int add_tls(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	size_t *bytes = arg;
+	int i;
+
+	(void) size;
+	for (i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			*bytes += info->dlpi_phdr[i].p_memsz +
+				info->dlpi_phdr[i].p_align;
+	return 0;
+}
+
+/* The C library takes thread-local storage out of the stack. */
+static size_t stack_bytes(void)
+{
+	long least = sysconf(_SC_THREAD_STACK_MIN);
+	size_t tls = 0;
+
+	if (least < (long) PTHREAD_STACK_MIN)
+		least = PTHREAD_STACK_MIN;
+	dl_iterate_phdr(add_tls, &tls);
+	return (size_t) least + STACK_BYTES + tls;
+}
+
+/* What to ask for. */
+enum { AFFINITY = 1, SCHEDULING = 2 };
+
+static int create_asking(pthread_t *thread, void *(*fn)(void *), void *arg,
+		int what)
+{
+	const struct sched_param normal = { .sched_priority = 0 };
+	pthread_attr_t attr;
+	int ret;
+
+	ret = pthread_attr_init(&attr);
+	if (ret)
+		return ret;
+	pthread_attr_setstacksize(&attr, stack_bytes());
+	if (what & SCHEDULING) {
+		pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
+		pthread_attr_setschedpolicy(&attr, SCHED_OTHER);
+		pthread_attr_setschedparam(&attr, &normal);
+	}
+	if ((what & AFFINITY) && cpus_known)
+		pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	ret = pthread_create(thread, &attr, fn, arg);
+	pthread_attr_destroy(&attr);
+	return ret;
+}
+
+/*
+ * Ask for everything, then for less: the processors may be ones where the
+ * process may no longer run, and a seccomp filter may refuse either change.
+ */
+static int create_somehow(pthread_t *thread, void *(*fn)(void *), void *arg)
+{
+	static const int attempts[] = { AFFINITY | SCHEDULING, SCHEDULING,
+		AFFINITY, 0 };
+	int ret = EAGAIN;
+	size_t i;
+
+	for (i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+		ret = create_asking(thread, fn, arg, attempts[i]);
+		/* Of these there is not more if less is asked for. */
+		if (!ret || ret == EAGAIN || ret == ENOMEM)
+			break;
+	}
+	return ret;
+}
+
+int kvfree_launch(pthread_t *thread, void *(*fn)(void *), void *arg,
+		const char *name)
+{
+	sigset_t all, saved;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &saved);
+	ret = create_somehow(thread, fn, arg);
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	if (!ret)
+		pthread_setname_np(*thread, name);
+	return ret;
+}
+
+/* As the kernel's struct sched_attr began; glibc has none before 2.41. */
+struct slice_attr {
+	uint32_t size;
+	uint32_t policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime;
+	uint64_t deadline;
+	uint64_t period;
+};
+
+void kvfree_launch_prompt(void)
+{
+	struct slice_attr attr = { 0 };
+
+	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) ||
+	    attr.policy != SCHED_OTHER)
+		return;
+	attr.size = sizeof(attr);
+	attr.runtime = SLICE_NSEC;
+	syscall(SYS_sched_setattr, 0, &attr, 0);
+}

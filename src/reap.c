@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * reap.c - who frees what is ripe
+ *
+ * See reap.h for hands.
+ */
+
+#include <string.h>
+
+#include "placement.h"
+#include "reap.h"
+#include "timer.h"
+#include "trace.h"
+
+/* Pages that a worker takes at once. */
+#define PIECE_PAGES	16
+/* Objects of the emergency chain that it takes at once, and frees in one call. */
+#define PIECE_LINKS	4096
+#define LINKS_BULK	64
+/* Objects that an owner takes at once. */
+#define OWN_BULK	8
+
+/* ------------------------------------------------------------------ */
+/* Hands                                                              */
+
+void kvfree_hand_open(struct kvfree_domain *domain, struct kvfree_hand *hand)
+{
+	struct kvfree_hands *hands = &domain->hands;
+
+	kvfree_mutex_lock(&hands->lock, KVFREE_RANK_HANDS);
+	while (hands->held)
+		pthread_cond_wait(&hands->cond, &hands->lock);
+	hand->number = ++hands->last;
+	hand->next = hands->open;
+	hands->open = hand;
+	kvfree_mutex_unlock(&hands->lock);
+}
+
+void kvfree_hand_close(struct kvfree_domain *domain, struct kvfree_hand *hand)
+{
+	struct kvfree_hands *hands = &domain->hands;
+	struct kvfree_hand **link;
+
+	kvfree_mutex_lock(&hands->lock, KVFREE_RANK_HANDS);
+	for (link = &hands->open; *link != hand; link = &(*link)->next)
+		;
+	*link = hand->next;
+	pthread_cond_broadcast(&hands->cond);
+	kvfree_mutex_unlock(&hands->lock);
+}
+
+/* Whether one is open that is not younger than @number. Caller holds the lock. */
+static bool is_open_locked(const struct kvfree_hands *hands,
+		unsigned long number)
+{
+	const struct kvfree_hand *hand;
+
+	for (hand = hands->open; hand; hand = hand->next)
+		if (kvfree_gp_reached(number, hand->number))
+			return true;
+	return false;
+}
+
+void kvfree_hands_wait(struct kvfree_domain *domain)
+{
+	struct kvfree_hands *hands = &domain->hands;
+	unsigned long last;
+
+	kvfree_mutex_lock(&hands->lock, KVFREE_RANK_HANDS);
+	last = hands->last;
+	while (is_open_locked(hands, last))
+		pthread_cond_wait(&hands->cond, &hands->lock);
+	kvfree_mutex_unlock(&hands->lock);
+}
+
+void kvfree_hands_hold(struct kvfree_domain *domain)
+{
+	kvfree_mutex_lock(&domain->hands.lock, KVFREE_RANK_HANDS);
+	domain->hands.held = true;
+	while (domain->hands.open)
+		pthread_cond_wait(&domain->hands.cond, &domain->hands.lock);
+	kvfree_mutex_unlock(&domain->hands.lock);
+}
+
+void kvfree_hands_release(struct kvfree_domain *domain)
+{
+	kvfree_mutex_lock(&domain->hands.lock, KVFREE_RANK_HANDS);
+	domain->hands.held = false;
+	pthread_cond_broadcast(&domain->hands.cond);
+	kvfree_mutex_unlock(&domain->hands.lock);
+}
+
+/* ------------------------------------------------------------------ */
+/* Freeing                                                            */
+
+/* Of @channel in @record, one object has so many @bytes. */
+static void note_bytes(struct kvfree_record *record, unsigned int channel,
+		size_t bytes)
+{
+	size_t *estimate = &record->object_bytes[channel];
+	size_t before = __atomic_load_n(estimate, __ATOMIC_RELAXED);
+
+	/* Relaxed: an estimate; of two that write it at once, either will do. */
+	if (bytes)
+		__atomic_store_n(estimate, before ?
+			before - before / 4 + bytes / 4 : bytes,
+			__ATOMIC_RELAXED);
+}
+
+static void objects_free(struct kvfree_domain *domain, unsigned int channel,
+		size_t nr, void **ptrs)
+{
+	kvfree_free_objects(channel, nr, ptrs);
+	/* Release: pairs with kvfree_count_freed(). */
+	__atomic_fetch_add(&domain->count.freed, nr, __ATOMIC_RELEASE);
+}
+
+/*
+ * The check of the order that everything hangs on. What fails it is leaked:
+ * losing memory is bad, freeing it under a reader is worse.
+ */
+static bool may_free(struct kvfree_domain *domain, unsigned long cookie)
+{
+	return caa_likely(kvfree_gp_over(&domain->gp, cookie));
+}
+
+static void leak(struct kvfree_domain *domain, size_t nr)
+{
+	__atomic_fetch_add(&domain->count.leaked, nr, __ATOMIC_RELAXED);
+	kvfree_warn("BUG: %zu objects were to be freed before their grace period is over; they are leaked",
+		nr);
+}
+
+static void page_free(struct kvfree_domain *domain, struct kvfree_page *page)
+{
+	if (caa_unlikely(!may_free(domain, page->cookie))) {
+		leak(domain, page->nr);
+	} else if (page->nr) {
+		note_bytes(page->record, page->channel,
+			kvfree_free_bytes(page->channel, page->ptrs[0]));
+		objects_free(domain, page->channel, page->nr, page->ptrs);
+	}
+	kvfree_cache_recycle(page);
+}
+
+static void pages_free(struct kvfree_domain *domain,
+		struct kvfree_page_list *pages)
+{
+	struct kvfree_page *page;
+
+	while ((page = kvfree_page_list_pop(pages)))
+		page_free(domain, page);
+}
+
+/* ------------------------------------------------------------------ */
+/* The emergency chain                                                */
+
+/* Free the first @max objects of a chain; the rest. */
+static struct kvfree_emergency *links_free(struct kvfree_domain *domain,
+		struct kvfree_emergency *link, size_t max)
+{
+	void *ptrs[LINKS_BULK];
+	unsigned int channel = 0;
+	size_t nr = 0;
+
+	for (; link && max; max--) {
+		struct kvfree_emergency *next = link->next;
+
+		if (nr == LINKS_BULK ||
+		    (nr && channel != kvfree_emergency_channel(link))) {
+			objects_free(domain, channel, nr, ptrs);
+			nr = 0;
+		}
+		channel = kvfree_emergency_channel(link);
+		ptrs[nr++] = kvfree_emergency_object(link);
+		link = next;
+	}
+	if (nr)
+		objects_free(domain, channel, nr, ptrs);
+	return link;
+}
+
+/* The chain fails the check: the rest, which is none. */
+static struct kvfree_emergency *links_leak(struct kvfree_domain *domain,
+		struct kvfree_emergency *link)
+{
+	size_t nr = 0;
+
+	for (; link; link = link->next)
+		nr++;
+	leak(domain, nr);
+	return NULL;
+}
+
+/* Take the chain if @number has reached its cookie. */
+static struct kvfree_emergency *chain_take(struct kvfree_domain *domain,
+		unsigned long number)
+{
+	struct kvfree_chain *chain = &domain->chain;
+	struct kvfree_emergency *link = NULL;
+
+	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
+	if (chain->head && kvfree_gp_reached(number, chain->cookie)) {
+		link = chain->head;
+		chain->head = NULL;
+		chain->taken = true;
+	}
+	kvfree_mutex_unlock(&domain->lock);
+	return link;
+}
+
+static void chain_put(struct kvfree_domain *domain,
+		struct kvfree_emergency *rest)
+{
+	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
+	domain->chain.head = rest;
+	domain->chain.taken = false;
+	kvfree_mutex_unlock(&domain->lock);
+}
+
+/* Free a piece of the chain if it is ripe. Returns whether there is more of it. */
+static bool chain_piece(struct kvfree_domain *domain, unsigned long number,
+		size_t max)
+{
+	struct kvfree_emergency *link = chain_take(domain, number);
+
+	if (!link)
+		return false;
+	/* The cookie stays while the chain is taken. */
+	if (caa_unlikely(!may_free(domain, domain->chain.cookie)))
+		link = links_leak(domain, link);
+	else
+		link = links_free(domain, link, max);
+	chain_put(domain, link);
+	return link;
+}
+
+/* Whether the chain, or what somebody has taken of it, waits for no more than
+ * @cookie. */
+static bool chain_is_there(struct kvfree_domain *domain, unsigned long cookie)
+{
+	struct kvfree_chain *chain = &domain->chain;
+	bool there;
+
+	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
+	there = (chain->head || chain->taken) &&
+		kvfree_gp_reached(cookie, chain->cookie);
+	kvfree_mutex_unlock(&domain->lock);
+	return there;
+}
+
+void kvfree_reap_chain(struct kvfree_domain *domain, unsigned long cookie)
+{
+	struct kvfree_hand hand;
+
+	do {
+		kvfree_hand_open(domain, &hand);
+		chain_piece(domain, cookie, PIECE_LINKS);
+		kvfree_hand_close(domain, &hand);
+		/* A worker that has a part of it puts the rest back. */
+		kvfree_hands_wait(domain);
+	} while (chain_is_there(domain, cookie));
+}
+
+/* ------------------------------------------------------------------ */
+/* What workers free                                                  */
+
+/* What of @list of @record workers may take, by number. */
+static unsigned long piece_number(const struct kvfree_piece *piece,
+		const struct kvfree_record *record, unsigned int list)
+{
+	if (list == KVFREE_CLOSED_OWNER && kvfree_record_owner_frees(record))
+		return piece->for_tick;
+	return piece->completed;
+}
+
+/* Whether the record has something, and comes from the piece's processor. */
+static bool piece_wants(const struct kvfree_piece *piece,
+		struct kvfree_record *record)
+{
+	unsigned int list;
+
+	for (list = 0; list < piece->lists; list++)
+		if (kvfree_record_peek(record, list,
+				piece_number(piece, record, list)))
+			return true;
+	return false;
+}
+
+/* Take pages of @record. Returns whether its lock could be had. */
+static bool piece_take(struct kvfree_piece *piece, struct kvfree_record *record)
+{
+	unsigned int list;
+
+	if (!kvfree_record_lock_few(record))
+		return false;
+	/* A piece is of one processor. */
+	if (piece->nr && record->cpu != piece->cpu) {
+		kvfree_record_unlock(record);
+		return false;
+	}
+	piece->cpu = record->cpu;
+	/* From the last: what owners do not free first. */
+	for (list = piece->lists; list--; )
+		piece->nr += kvfree_record_take_pages(record, list,
+				piece_number(piece, record, list),
+				PIECE_PAGES - piece->nr, &piece->pages[list]);
+	kvfree_record_unlock(record);
+	return true;
+}
+
+/* The record after @record, around the list. */
+static struct kvfree_record *record_after(struct kvfree_domain *domain,
+		struct kvfree_record *record)
+{
+	if (record && record->next)
+		return record->next;
+	/* Acquire: as in kvfree_for_each_record(). */
+	return __atomic_load_n(&domain->records, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Walk the records once around, from where the last piece ended, so that no
+ * record waits for others for long. Returns whether something was left.
+ */
+static bool piece_collect(struct kvfree_domain *domain, struct kvfree_piece *piece)
+{
+	struct kvfree_record *first, *record;
+	bool left = false;
+
+	/* Relaxed: anywhere is a good place to begin; records stay. */
+	first = record = record_after(domain, __atomic_load_n(&domain->reap_at,
+			__ATOMIC_RELAXED));
+	if (!first)
+		return false;
+	do {
+		if (piece_wants(piece, record) && !piece_take(piece, record))
+			left = true;
+		if (piece->nr == PIECE_PAGES) {
+			__atomic_store_n(&domain->reap_at, record,
+					__ATOMIC_RELAXED);
+			return true;
+		}
+		record = record_after(domain, record);
+	} while (record != first);
+	/* Somebody holds a record's lock: look again with the next tick. */
+	if (left && !piece->nr)
+		kvfree_tick_arm();
+	return left && piece->nr;
+}
+
+bool kvfree_piece_take(struct kvfree_domain *domain,
+		struct kvfree_piece *piece)
+{
+	memset(piece, 0, sizeof(*piece));
+	kvfree_hand_open(domain, &piece->hand);
+	piece->completed = kvfree_gp_completed(&domain->gp);
+	/* Acquire: pairs with tick_count(); it may be above completed. */
+	piece->for_tick = __atomic_load_n(&domain->ripe_for_tick,
+			__ATOMIC_ACQUIRE);
+	/* Acq_rel: pairs with the store in kvfree_piece_free(). One worker at a
+	 * time calls free functions of the program's own: they may be slow, and
+	 * other flavors need workers too. */
+	piece->lists = __atomic_exchange_n(&domain->others_taken, true,
+			__ATOMIC_ACQ_REL) ? 1 : KVFREE_CLOSED_LISTS;
+	return piece_collect(domain, piece);
+}
+
+/* Free pages of malloc's objects on processor @cpu, where their owners are. */
+static void near_free(struct kvfree_domain *domain,
+		struct kvfree_page_list *pages, int cpu)
+{
+	struct kvfree_page *page;
+
+	while ((page = kvfree_page_list_pop(pages))) {
+		/* Relaxed: a hint. Each owner is asked for its policy; no
+		 * system call if it is the last page's. A tick looks whether
+		 * a bound worker gets on. */
+		if (kvfree_placement_follow(cpu, __atomic_load_n(
+				&page->record->tid, __ATOMIC_RELAXED)))
+			kvfree_tick_arm();
+		page_free(domain, page);
+		kvfree_placement_progress();
+	}
+	kvfree_placement_release();
+}
+
+bool kvfree_piece_free(struct kvfree_domain *domain,
+		struct kvfree_piece *piece)
+{
+	struct kvfree_page_list *near = &piece->pages[KVFREE_CLOSED_OWNER];
+	bool more = false;
+
+	kvfree_hook(KVFREE_HOOK_PIECE);
+	near_free(domain, near, piece->cpu);
+	if (piece->lists == KVFREE_CLOSED_LISTS) {
+		more = piece->pages[KVFREE_CLOSED_WORKERS].nr;
+		pages_free(domain, &piece->pages[KVFREE_CLOSED_WORKERS]);
+		if (chain_piece(domain, piece->completed, PIECE_LINKS))
+			more = true;
+		/* Release: pairs with kvfree_piece_take(). */
+		__atomic_store_n(&domain->others_taken, false,
+				__ATOMIC_RELEASE);
+	}
+	kvfree_trace(piece_freed, domain, piece->nr);
+	kvfree_hand_close(domain, &piece->hand);
+	return more;
+}
+
+/* ------------------------------------------------------------------ */
+/* What barriers free                                                 */
+
+/* Free a piece of what @record holds up to @cookie. */
+static void record_piece(struct kvfree_record *record,
+		unsigned long cookie)
+{
+	struct kvfree_page_list pages = { NULL, NULL, 0 };
+	struct kvfree_hand hand;
+	unsigned int list;
+
+	kvfree_hand_open(record->domain, &hand);
+	kvfree_record_lock(record);
+	for (list = 0; list < KVFREE_CLOSED_LISTS; list++)
+		kvfree_record_take_pages(record, list, cookie,
+				PIECE_PAGES - pages.nr, &pages);
+	kvfree_record_unlock(record);
+	pages_free(record->domain, &pages);
+	kvfree_hand_close(record->domain, &hand);
+}
+
+void kvfree_reap_record(struct kvfree_record *record, unsigned long cookie)
+{
+	unsigned int list;
+
+	for (list = 0; list < KVFREE_CLOSED_LISTS; list++)
+		while (kvfree_record_peek(record, list, cookie))
+			record_piece(record, cookie);
+	kvfree_record_wait_owner(record);
+}
+
+/* ------------------------------------------------------------------ */
+/* What owners free                                                   */
+
+void kvfree_reap_note_first(struct kvfree_record *record,
+		unsigned int channel, void *ptr)
+{
+	/* Relaxed: as in note_bytes(). */
+	if (!__atomic_load_n(&record->object_bytes[channel], __ATOMIC_RELAXED))
+		note_bytes(record, channel, kvfree_free_bytes(channel, ptr));
+}
+
+void kvfree_reap_note_bytes(struct kvfree_record *record, void *ptr)
+{
+	note_bytes(record, KVFREE_CHANNEL_MALLOC,
+		kvfree_free_malloc_bytes(ptr));
+}
+
+/* Take and free some; how many. */
+static size_t own_piece(struct kvfree_record *record, size_t max)
+{
+	struct kvfree_page *spent = NULL;
+	void *victims[OWN_BULK];
+	size_t nr, i;
+
+	if (!kvfree_record_trylock(record))
+		return 0;
+	nr = kvfree_record_take(record, max < OWN_BULK ? max : OWN_BULK,
+			victims, &spent);
+	kvfree_record_unlock(record);
+	if (spent)
+		kvfree_reap_note_bytes(record, victims[0]);
+	/* Before the frees are counted: see kvfree_record_wait_owner(). */
+	if (spent)
+		kvfree_cache_recycle_owner(spent);
+	for (i = 0; i < nr; i++)
+		kvfree_record_free_victim(record, victims[i]);
+	return nr;
+}
+
+size_t kvfree_reap_own(struct kvfree_record *record, size_t max)
+{
+	size_t nr, sum = 0;
+
+	if (kvfree_setting(debug))
+		return 0;
+	do {
+		nr = own_piece(record, max - sum);
+		sum += nr;
+	} while (nr && sum < max);
+	return sum;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * service.c - what the timer thread and the workers do
+ *
+ * See service.h.
+ */
+
+#include "count.h"
+#include "placement.h"
+#include "pressure.h"
+#include "service.h"
+#include "timer.h"
+
+#define domain_of(work, member) \
+	caa_container_of(work, struct kvfree_domain, member)
+
+/* ------------------------------------------------------------------ */
+/* Grace periods                                                      */
+
+static void request_reap(struct kvfree_domain *domain)
+{
+	__atomic_store_n(&domain->reap_due, false, __ATOMIC_RELAXED);
+	kvfree_workqueue_queue(&kvfree_pool, &domain->reap_work);
+}
+
+void kvfree_service_request_gp(struct kvfree_domain *domain)
+{
+	/* There is no thread yet, or nothing runs. */
+	if (!kvfree_workqueue_queue(&domain->gp_thread, &domain->gp_work))
+		kvfree_workqueue_queue(&kvfree_pool, &domain->gp_start);
+}
+
+/* On the grace-period thread. */
+static void gp_work(struct kvfree_work *work)
+{
+	struct kvfree_domain *domain = domain_of(work, gp_work);
+
+	/* For all that was closed before it was asked for. */
+	kvfree_domain_wait(domain, kvfree_gp_cookie(&domain->gp));
+	request_reap(domain);
+	if (kvfree_domain_over_budget(domain, 1))
+		kvfree_service_request_gp(domain);
+}
+
+static void gp_start_work(struct kvfree_work *work)
+{
+	struct kvfree_domain *domain = domain_of(work, gp_start);
+
+	/* It was asked for twice. */
+	if (kvfree_workqueue_queue(&domain->gp_thread, &domain->gp_work))
+		return;
+	if (kvfree_workqueue_start(&domain->gp_thread, 1, "kvfree-gp") == 0) {
+		kvfree_workqueue_open(&domain->gp_thread);
+		kvfree_service_request_gp(domain);
+		return;
+	}
+	/* No thread to be had: this worker waits. */
+	gp_work(&domain->gp_work);
+}
+
+/* Run a grace period in the calling thread, if it may wait. */
+static bool help(struct kvfree_domain *domain)
+{
+	unsigned int online;
+	bool ran;
+
+	if (kvfree_freeing || !kvfree_enter_wait_try(&online))
+		return false;
+	ran = kvfree_domain_run(domain);
+	kvfree_leave_wait(online);
+	if (!ran)
+		return true;	/* somebody else does */
+	__atomic_fetch_add(&domain->count.helped, 1, __ATOMIC_RELAXED);
+	/* Relaxed: a hint; a tick looks at all records. */
+	if (__atomic_load_n(&domain->reap_due, __ATOMIC_RELAXED))
+		request_reap(domain);
+	return true;
+}
+
+void kvfree_service_budget(struct kvfree_domain *domain)
+{
+	if (!kvfree_domain_over_budget(domain, 1) ||
+	    kvfree_gp_is_running(&domain->gp))
+		return;
+	if ((kvfree_gp_is_short(&domain->gp) ||
+	     kvfree_domain_over_budget(domain, 2)) && help(domain))
+		return;
+	kvfree_service_request_gp(domain);
+}
+
+/* ------------------------------------------------------------------ */
+/* Work of the pool                                                   */
+
+static void reap_work(struct kvfree_work *work)
+{
+	struct kvfree_domain *domain = domain_of(work, reap_work);
+	struct kvfree_piece piece;
+
+	/* Another worker may take the next piece while this one is freed. */
+	if (kvfree_piece_take(domain, &piece))
+		kvfree_workqueue_queue(&kvfree_pool, work);
+	if (kvfree_piece_free(domain, &piece))
+		kvfree_workqueue_queue(&kvfree_pool, work);
+}
+
+/* Close what is open, age the cache. Returns whether a later tick has work to do. */
+static bool tick_record(struct kvfree_record *record)
+{
+	struct kvfree_page_list spare = { NULL, NULL, 0 };
+	unsigned int list;
+	bool left;
+
+	if (!kvfree_record_lock_few(record))
+		return true;
+	kvfree_hook(KVFREE_HOOK_TICK_LOCKED);
+	left = kvfree_record_close_all(record);
+	for (list = 0; list < KVFREE_CLOSED_LISTS; list++)
+		if (record->closed[list].head)
+			left = true;
+	if (kvfree_cache_age(record, &spare))
+		left = true;
+	kvfree_record_unlock(record);
+	kvfree_page_list_free(&record->domain->count.page, &spare);
+	return left;
+}
+
+/* What is ripe at this tick is the workers' at the next. */
+static void tick_count(struct kvfree_domain *domain)
+{
+	/* Relaxed: a pressure's service may do the same at once; either value is
+	 * of a grace period that is over. Release: pairs with
+	 * kvfree_piece_take(), for may_free(). */
+	__atomic_store_n(&domain->ripe_for_tick,
+			__atomic_load_n(&domain->ripe_at_tick,
+				__ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+	__atomic_store_n(&domain->ripe_at_tick,
+			kvfree_gp_completed(&domain->gp), __ATOMIC_RELEASE);
+	__atomic_fetch_add(&domain->tick, 1, __ATOMIC_RELAXED);
+}
+
+static void tick_work(struct kvfree_work *work)
+{
+	struct kvfree_domain *domain = domain_of(work, tick_work);
+	struct kvfree_record *record;
+	bool emergency = kvfree_domain_has_emergency(domain);
+	bool left = emergency;
+
+	tick_count(domain);
+	kvfree_for_each_record(record, domain)
+		if (tick_record(record))
+			left = true;
+	/* Relaxed: what is closed later arms the next tick. */
+	if (emergency || __atomic_load_n(&domain->uncovered, __ATOMIC_RELAXED))
+		kvfree_service_request_gp(domain);
+	if (left)
+		request_reap(domain);
+	if (kvfree_gp_stall_check(&domain->gp, kvfree_domain_flavor(domain),
+			kvfree_gp_is_running(&domain->gp) ?
+				kvfree_count_pending(domain, false) : 0))
+		left = true;
+	if (left)
+		kvfree_tick_arm();
+}
+
+/* Give memory back: drop the page caches, close what is open, and leave nothing that is
+ * ripe to owners. Waits for nothing. */
+static void pressure_work(struct kvfree_work *work)
+{
+	struct kvfree_domain *domain;
+
+	(void) work;
+	kvfree_refill_hold();
+	kvfree_for_each_domain(domain) {
+		kvfree_cache_drop(domain, false);
+		tick_count(domain);
+		tick_count(domain);
+		kvfree_workqueue_queue(&kvfree_pool, &domain->tick_work);
+	}
+}
+
+static struct kvfree_work pressure = { .fn = pressure_work };
+
+/* ------------------------------------------------------------------ */
+/* The timer thread                                                   */
+
+static void on_tick(void)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_gate_open(&kvfree_timer.tick_gate);
+	if (kvfree_placement_tick())
+		kvfree_tick_arm();
+	kvfree_for_each_domain(domain)
+		kvfree_workqueue_queue(&kvfree_pool, &domain->tick_work);
+}
+
+static void on_kick(void)
+{
+	struct kvfree_domain *domain;
+
+	/* Over the budget the gate stays closed until a grace period begins. Under
+	 * it, one began as the request was made, and its kick gate was
+	 * closed after that. */
+	kvfree_for_each_domain(domain) {
+		if (!kvfree_domain_over_budget(domain, 1))
+			kvfree_gate_open(&domain->kick_gate);
+		if (kvfree_domain_over_budget(domain, 1))
+			kvfree_service_request_gp(domain);
+		else if (__atomic_load_n(&domain->reap_due, __ATOMIC_RELAXED))
+			request_reap(domain);
+	}
+}
+
+static void on_alarm(enum kvfree_alarm alarm)
+{
+	switch (alarm) {
+	case KVFREE_ALARM_TICK:
+		on_tick();
+		break;
+	case KVFREE_ALARM_KICK:
+		on_kick();
+		break;
+	default:
+		kvfree_workqueue_queue(&kvfree_pool, &kvfree_refill);
+	}
+}
+
+static void on_pressure(void)
+{
+	kvfree_workqueue_queue(&kvfree_pool, &pressure);
+}
+
+/* ------------------------------------------------------------------ */
+/* Start and stop                                                     */
+
+static void works_init(void)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_for_each_slot(domain) {
+		domain->gp_work.fn = gp_work;
+		domain->gp_start.fn = gp_start_work;
+		domain->tick_work.fn = tick_work;
+		domain->reap_work.fn = reap_work;
+		domain->reap_work.reentrant = true;
+	}
+}
+
+/* What was queued while nothing ran, and what was asked for before there were
+ * timers and a pool to ask: look at all of it. */
+static void start_pending(void)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_for_each_domain(domain)
+		kvfree_workqueue_queue(&kvfree_pool, &domain->tick_work);
+	kvfree_workqueue_queue(&kvfree_pool, &kvfree_refill);
+}
+
+static int timer_start(void)
+{
+	int fd = kvfree_pressure_open();
+	int ret = kvfree_timer_start(on_alarm, on_pressure, fd);
+
+	/* The descriptor that is missing may be the one to do without. */
+	if (ret && fd >= 0 && (errno == EMFILE || errno == ENFILE))
+		ret = kvfree_timer_start(on_alarm, on_pressure, -1);
+	return ret;
+}
+
+int kvfree_service_start(void)
+{
+	int saved;
+
+	works_init();
+	kvfree_placement_start(kvfree_setting(placement) ==
+			URCU_KVFREE_PLACEMENT_NEAR);
+	if (kvfree_workqueue_start(&kvfree_pool, kvfree_setting(workers),
+			"kvfree-worker"))
+		return -1;
+	if (timer_start()) {
+		saved = errno;
+		kvfree_workqueue_stop(&kvfree_pool);
+		errno = saved;
+		return -1;
+	}
+	/* Not before the start is sure to succeed: a worker that waited for a
+	 * grace period, and so perhaps for this thread, could not be joined. */
+	kvfree_workqueue_open(&kvfree_pool);
+	start_pending();
+	return 0;
+}
+
+void kvfree_service_stop(void)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_timer_stop();
+	kvfree_workqueue_stop(&kvfree_pool);
+	/* Last: a worker starts them. */
+	kvfree_for_each_slot(domain)
+		kvfree_workqueue_stop(&domain->gp_thread);
+}
+
+/* ------------------------------------------------------------------ */
+/* Fork                                                               */
+
+static void wait_owners(struct kvfree_domain *domain)
+{
+	struct kvfree_record *record;
+
+	kvfree_for_each_record(record, domain)
+		kvfree_record_wait_owner(record);
+}
+
+/* All places for domains: a raw call may claim one meanwhile. */
+void kvfree_service_rest(void)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_workqueue_pause(&kvfree_pool);
+	kvfree_for_each_slot(domain)
+		kvfree_workqueue_pause(&domain->gp_thread);
+	/* First the grace periods of all domains: barriers and calls that wait
+	 * for one may have a hand open on another. */
+	kvfree_for_each_slot(domain)
+		kvfree_gp_hold(&domain->gp);
+	kvfree_for_each_slot(domain) {
+		kvfree_hands_hold(domain);
+		wait_owners(domain);
+	}
+}
+
+void kvfree_service_resume(void)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_for_each_slot(domain) {
+		kvfree_hands_release(domain);
+		kvfree_gp_release(&domain->gp);
+		kvfree_workqueue_resume(&domain->gp_thread);
+	}
+	kvfree_workqueue_resume(&kvfree_pool);
+}
+
+void kvfree_service_fork_reset(void)
+{
+	kvfree_work_fork_reset(&pressure);
+}

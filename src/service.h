@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef KVFREE_SERVICE_H
+#define KVFREE_SERVICE_H
+
+/*
+ * service.h - what the timer thread and the workers do
+ *
+ * The timer thread only queues work. Work on the pool waits for nothing: the tick's
+ * service, refills, pieces of what is ripe. Grace periods are waited for by one
+ * thread per domain in use, the *grace-period thread*, so that neither a reader
+ * that stays nor a slow free function can hold up anything else.
+ *
+ * The first walk of a tick closes what is open, so that an object waits for drain_msec
+ * at the most before its grace period is asked for.
+ */
+
+#include "barrier.h"
+
+/* The timer, the pool, and all that waits since before; 0, or -1 with errno and
+ * nothing left. */
+int kvfree_service_start(void);
+void kvfree_service_stop(void);
+
+/* Ask for a grace period. From the timer thread, workers and clean calls. */
+void kvfree_service_request_gp(struct kvfree_domain *domain);
+
+/*
+ * A clean call closed a page, and the budget may be full. While grace periods are
+ * short the call runs the next one itself: no wake-up, no second processor. While they
+ * are long it asks for one and goes on; only when twice the budget is closed and none
+ * runs (no thread of ours got a processor) does it run it all the same.
+ */
+void kvfree_service_budget(struct kvfree_domain *domain);
+
+/* Bring all domains to rest for a fork, and let them go on. */
+void kvfree_service_rest(void);
+void kvfree_service_resume(void);
+void kvfree_service_fork_reset(void);
+
+#endif /* KVFREE_SERVICE_H */

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * start.c - start and exit
+ */
+
+#include "area.h"
+#include "count.h"
+#include "debug.h"
+#include "service.h"
+#include "start.h"
+#include "timer.h"
+
+/* Rounds over all domains in which exit empties what free functions queue anew. */
+#define EXIT_ROUNDS	1000
+
+pthread_mutex_t kvfree_start_lock = PTHREAD_MUTEX_INITIALIZER;
+
+enum {
+	KVFREE_STATE_NEVER,	/* the next call of any kind starts */
+	KVFREE_STATE_STOPPED,	/* the next clean call starts: after a failed
+				 * start, after exit, in a fork child */
+	KVFREE_STATE_RUNNING,
+};
+
+static int state;		/* atomic */
+static bool configured;		/* under start_lock: settings were published */
+
+bool kvfree_is_running(void)
+{
+	/* Acquire: pairs with the release in start_locked(); what a start
+	 * wrote is visible to whoever sees it running. */
+	return __atomic_load_n(&state, __ATOMIC_ACQUIRE) ==
+		KVFREE_STATE_RUNNING;
+}
+
+void kvfree_stopped(void)
+{
+	/* Release: as all stores of the state. */
+	if (kvfree_is_running())
+		__atomic_store_n(&state, KVFREE_STATE_STOPPED,
+				__ATOMIC_RELEASE);
+}
+
+/* ------------------------------------------------------------------ */
+/* Start                                                              */
+
+/* Caller holds start_lock. */
+static int start_locked(const struct urcu_kvfree_attr *attr)
+{
+	struct kvfree_conf conf;
+
+	if (kvfree_is_running())
+		return 0;
+	if (kvfree_conf_resolve(&conf, attr) || kvfree_record_make_key())
+		return -1;
+	/* A start without attributes keeps those of an earlier start: the
+	 * child of a fork() and a start after exit go on as before. */
+	if (attr || !configured)
+		kvfree_conf_publish(&conf);
+	configured = true;
+	if (kvfree_setting(debug) && kvfree_debug_start())
+		return -1;
+	kvfree_free_start();
+	if (kvfree_service_start())
+		return -1;
+	/* Release: pairs with kvfree_is_running(). */
+	__atomic_store_n(&state, KVFREE_STATE_RUNNING, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* Take start_lock. A start that no caller asked for does not wait for it: a thread
+ * between the hooks of a fork has it, and may wait for this one. */
+static bool lock_start(bool wait)
+{
+	if (!wait && pthread_mutex_trylock(&kvfree_start_lock))
+		return false;
+	if (wait)
+		kvfree_mutex_lock(&kvfree_start_lock, KVFREE_RANK_START);
+	else
+		kvfree_rank_enter(&kvfree_start_lock, KVFREE_RANK_START);
+	return true;
+}
+
+/* Not inlined: tests/proofs/disasm.pl knows by name where raw code ends. */
+static __attribute__((noinline)) int runtime_start(
+		const struct urcu_kvfree_attr *attr, bool wait)
+{
+	struct kvfree_tls *tls = &kvfree_tls;
+	unsigned char claiming = tls->claiming;
+	int ret = -1, cancel;
+
+	/* In a free function: exit and before_fork hold start_lock while they
+	 * wait for those. */
+	if (kvfree_freeing) {
+		if (kvfree_is_running())
+			return 0;
+		errno = EDEADLK;
+		return -1;
+	}
+	/* An allocator hook that queues comes back here while the start
+	 * allocates: claiming tells it that this thread is busy. */
+	tls->claiming = 1;
+	kvfree_signal_fence();
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	if (lock_start(wait)) {
+		ret = start_locked(attr);
+		/* Release, as all stores of the state; nobody relies on what
+		 * comes before this one. */
+		if (ret)
+			__atomic_store_n(&state, KVFREE_STATE_STOPPED,
+					__ATOMIC_RELEASE);
+		kvfree_mutex_unlock(&kvfree_start_lock);
+	}
+	pthread_setcancelstate(cancel, NULL);
+	kvfree_signal_fence();
+	tls->claiming = claiming;
+	return ret;
+}
+
+bool kvfree_start_clean(void)
+{
+	if (caa_likely(kvfree_is_running()))
+		return true;
+	return !kvfree_tls.claiming && runtime_start(NULL, false) == 0;
+}
+
+bool kvfree_start_raw(void)
+{
+	/* Acquire: as in kvfree_is_running(). */
+	int seen = __atomic_load_n(&state, __ATOMIC_ACQUIRE);
+
+	if (caa_unlikely(seen == KVFREE_STATE_NEVER))
+		return kvfree_start_clean();
+	return seen == KVFREE_STATE_RUNNING;
+}
+
+int urcu_kvfree_init(const struct urcu_kvfree_attr *attr)
+{
+	unsigned int online = 0;
+	int ret;
+
+	if (kvfree_is_running())
+		return 0;
+	/* Whoever has start_lock may wait for this thread. */
+	kvfree_enter_wait_try(&online);
+	ret = runtime_start(attr, true);
+	kvfree_leave_wait(online);
+	return ret;
+}
+
+/* ------------------------------------------------------------------ */
+/* Exit                                                               */
+
+static bool all_empty(void)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_for_each_domain(domain)
+		if (kvfree_count_pending(domain, true))
+			return false;
+	return true;
+}
+
+static uint64_t all_freed(void)
+{
+	struct kvfree_domain *domain;
+	uint64_t nr = 0;
+
+	kvfree_for_each_domain(domain)
+		nr += kvfree_count_freed(domain);
+	return nr;
+}
+
+/*
+ * Free functions may queue more, on any domain. A round that frees nothing is the last:
+ * what a thread was about to queue as its process was forked is counted, and not there.
+ */
+static void empty_all(void)
+{
+	struct kvfree_domain *domain;
+	unsigned int rounds = 0;
+	uint64_t before;
+
+	do {
+		before = all_freed();
+		kvfree_for_each_domain(domain)
+			kvfree_barrier(domain);
+	} while (!all_empty() && all_freed() != before &&
+		 ++rounds < EXIT_ROUNDS);
+	if (rounds == EXIT_ROUNDS)
+		kvfree_warn("urcu_kvfree_exit(): free functions have queued more in each of %d rounds; what is left waits for the next start",
+			EXIT_ROUNDS);
+}
+
+static void exit_locked(void)
+{
+	struct kvfree_domain *domain;
+
+	if (kvfree_is_running()) {
+		/* First: a free function that this waits for is not to find a
+		 * library that runs. */
+		kvfree_stopped();
+		kvfree_service_stop();
+	}
+	kvfree_for_each_domain(domain)
+		kvfree_record_leave(domain);
+	empty_all();
+	kvfree_for_each_domain(domain) {
+		kvfree_cache_drop(domain, true);
+		kvfree_record_free_all(domain);
+		kvfree_gate_open(&domain->kick_gate);
+		kvfree_gate_open(&domain->blank_gate);
+	}
+	kvfree_gate_open(&kvfree_timer.tick_gate);
+	kvfree_refill_reset();
+	kvfree_area_release();
+}
+
+void urcu_kvfree_exit(void)
+{
+	unsigned int online;
+
+	if (kvfree_freeing) {
+		kvfree_warn("urcu_kvfree_exit() called from a free function; ignored");
+		return;
+	}
+	/* Before the workers are joined: one may wait for this very thread. */
+	online = kvfree_enter_wait("urcu_kvfree_exit()");
+	lock_start(true);
+	/* A free function that we call may call back: no start below us. */
+	kvfree_tls.claiming = 1;
+	kvfree_signal_fence();
+	exit_locked();
+	kvfree_signal_fence();
+	kvfree_tls.claiming = 0;
+	kvfree_mutex_unlock(&kvfree_start_lock);
+	kvfree_leave_wait(online);
+}

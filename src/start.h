@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+#ifndef KVFREE_START_H
+#define KVFREE_START_H
+
+/*
+ * start.h - start and exit
+ *
+ * Locking discipline: kvfree_start_lock is held by a start, by exit, and by fork from
+ * its first hook to its last. It is the outermost lock.
+ */
+
+#include "lockrank.h"
+
+/* Start if need be; the raw form only does what a first call may do. Returns
+ * whether the library runs. */
+bool kvfree_start_raw(void);
+bool kvfree_start_clean(void);
+
+bool kvfree_is_running(void);
+
+/* In the child of a fork: nothing runs there. Async-signal-safe. */
+void kvfree_stopped(void);
+
+extern pthread_mutex_t kvfree_start_lock;
+
+#endif /* KVFREE_START_H */

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+
+/*
+ * util.c - messages
+ */
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "util.h"
+
+static void vsay(const char *fmt, va_list args)
+{
+	char line[512];
+	int n, used, i;
+
+	used = snprintf(line, sizeof(line), "liburcu-kvfree: ");
+	n = vsnprintf(line + used, sizeof(line) - used - 1, fmt, args);
+	if (n < 0)
+		n = 0;
+	used += n;
+	if (used > (int) sizeof(line) - 2)
+		used = sizeof(line) - 2;
+	/* What the environment says is repeated: keep it to one line. */
+	for (i = 0; i < used; i++)
+		if ((unsigned char) line[i] < ' ' || line[i] == 0x7f)
+			line[i] = '?';
+	line[used++] = '\n';
+	/* One write, so that lines of several threads do not mix. */
+	while (write(STDERR_FILENO, line, used) < 0 && errno == EINTR)
+		;
+}
+
+void kvfree_warn(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsay(fmt, args);
+	va_end(args);
+}
+
+bool kvfree_report(const char *fmt, ...)
+{
+	struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
+	va_list args;
+
+	if (poll(&err, 1, 0) != 1 || !(err.revents & POLLOUT))
+		return false;
+	va_start(args, fmt);
+	vsay(fmt, args);
+	va_end(args);
+	return true;
+}
+
+void kvfree_die(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsay(fmt, args);
+	va_end(args);
+#ifdef KVFREE_CHECK
+	if (kvfree_check_abort)
+		kvfree_check_abort();
+#endif
+	abort();
+}
+
+#ifdef KVFREE_CHECK
+void (*kvfree_check_abort)(void);
+void (*kvfree_check_hook)(enum kvfree_hook_place place);
+#endif

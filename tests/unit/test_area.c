@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * test_area.c - the range of large memory: runs, joining, reuse
+ *
+ * In the check build the range has 64 MiB.
+ */
+
+#include <sys/mman.h>
+
+#include "cmocka-all.h"
+#include "kvfault.h"
+#include "kvinside.h"
+
+#define UNIT	KVFREE_AREA_UNIT
+#define UNITS	((size_t) KVFREE_AREA_BYTES / UNIT)
+
+static int begin(void **state)
+{
+	(void) state;
+	kvfree_area.failed = false;
+	return kvfree_area.units ? -1 : 0;
+}
+
+static int end(void **state)
+{
+	(void) state;
+	kvfree_area_release();
+	return kvfree_area.base == KVFREE_AREA_NONE ? 0 : -1;
+}
+
+TEST(no_pointer_is_in_a_range_that_is_not_there)
+{
+	int local;
+
+	assert_false(kvfree_area_has(NULL));
+	assert_false(kvfree_area_has(&local));
+	assert_false(kvfree_area_has(&kvfree_area));
+	assert_false(kvfree_area_has((void *) UINTPTR_MAX));
+}
+
+TEST(the_range_has_its_own_pointers_and_no_others)
+{
+	char *ptr = kvfree_area_alloc(1);
+	char *base = (char *) kvfree_area.base;
+
+	assert_true(kvfree_area_has(ptr));
+	assert_true(kvfree_area_has(base));
+	assert_true(kvfree_area_has(base + KVFREE_AREA_BYTES - 1));
+	assert_false(kvfree_area_has(base - 1));
+	assert_false(kvfree_area_has(base + KVFREE_AREA_BYTES));
+	assert_false(kvfree_area_has(NULL));
+	kvfree_area_free(ptr);
+}
+
+TEST(runs_do_not_overlap)
+{
+	static const size_t sizes[] = { 1, UNIT, UNIT + 1, 5 * UNIT, 4096,
+		3 * UNIT - 1 };
+	char *ptr[6];
+	unsigned int i, n;
+
+	for (i = 0; i < 6; i++) {
+		ptr[i] = kvfree_area_alloc(sizes[i]);
+		assert_non_null(ptr[i]);
+		assert_true(kvfree_area_usable(ptr[i]) >= sizes[i]);
+		memset(ptr[i], (int) i + 1, sizes[i]);
+	}
+	for (i = 0; i < 6; i++)
+		for (n = 0; n < 6; n++)
+			assert_true(i == n || ptr[i] + sizes[i] <= ptr[n] ||
+				ptr[n] + sizes[n] <= ptr[i]);
+	for (i = 0; i < 6; i++) {
+		assert_int_equal(ptr[i][0], i + 1);
+		assert_int_equal(ptr[i][sizes[i] - 1], i + 1);
+		kvfree_area_free(ptr[i]);
+	}
+	assert_int_equal(kvfree_area.bytes, 0);
+}
+
+TEST(all_units_can_be_had_and_not_one_more)
+{
+	static void *ptr[UNITS];
+	size_t i;
+
+	for (i = 0; i < UNITS; i++) {
+		ptr[i] = kvfree_area_alloc(1);
+		assert_non_null(ptr[i]);
+	}
+	assert_null(kvfree_area_alloc(1));
+	kvfree_area_free(ptr[UNITS / 2]);
+	assert_ptr_equal(kvfree_area_alloc(1), ptr[UNITS / 2]);
+	for (i = 0; i < UNITS; i++)
+		kvfree_area_free(ptr[i]);
+}
+
+/* Free neighbours join, whatever the order in which they become free. */
+TEST(free_neighbours_join_in_any_order)
+{
+	static const unsigned int orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 },
+		{ 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
+	unsigned int i, n;
+
+	for (i = 0; i < 6; i++) {
+		void *third[3], *whole;
+
+		for (n = 0; n < 3; n++) {
+			third[n] = kvfree_area_alloc(KVFREE_AREA_BYTES / 4);
+			assert_non_null(third[n]);
+		}
+		for (n = 0; n < 3; n++)
+			kvfree_area_free(third[orders[i][n]]);
+		whole = kvfree_area_alloc(KVFREE_AREA_BYTES);
+		assert_non_null(whole);
+		kvfree_area_free(whole);
+	}
+}
+
+TEST(more_than_the_range_is_null)
+{
+	assert_null(kvfree_area_alloc(KVFREE_AREA_BYTES + 1));
+	assert_null(kvfree_area_alloc(SIZE_MAX));
+	assert_null(kvfree_area_alloc(SIZE_MAX - 4096));
+}
+
+TEST(what_is_handed_out_again_is_zero)
+{
+	unsigned int i, n;
+
+	for (i = 0; i < 3; i++) {
+		char *ptr = kvfree_area_alloc(3 * UNIT);
+
+		for (n = 0; n < 3 * UNIT; n += 512)
+			assert_int_equal(ptr[n], 0);
+		memset(ptr, 0xff, 3 * UNIT);
+		kvfree_area_free(ptr);
+	}
+}
+
+/* Too many mappings, say: the run cannot be replaced, but it can be emptied. */
+TEST(memory_that_cannot_be_unmapped_is_emptied)
+{
+	char *ptr = kvfree_area_alloc(UNIT), *again;
+
+	memset(ptr, 0xff, UNIT);
+	kvfault_mmap(true);
+	kvfree_area_free(ptr);
+	kvfault_mmap(false);
+	again = kvfree_area_alloc(UNIT);
+	assert_ptr_equal(again, ptr);
+	assert_int_equal(again[0], 0);
+	assert_int_equal(again[UNIT - 1], 0);
+	kvfree_area_free(again);
+}
+
+TEST(a_range_that_cannot_be_had_is_not_asked_for_again)
+{
+	kvfault_mmap(true);
+	assert_null(kvfree_area_alloc(1));
+	kvfault_mmap(false);
+	assert_null(kvfree_area_alloc(1));
+	assert_int_equal(kvfree_area.base, KVFREE_AREA_NONE);
+}
+
+TEST(a_range_in_use_is_not_given_back)
+{
+	char *ptr = kvfree_area_alloc(10);
+
+	*ptr = 1;
+	kvfree_area_release();
+	assert_true(kvfree_area_has(ptr));
+	assert_int_equal(*ptr, 1);
+	kvfree_area_free(ptr);
+	kvfree_area_release();
+	assert_false(kvfree_area_has(ptr));
+	/* And it can be had again. */
+	ptr = kvfree_area_alloc(10);
+	assert_non_null(ptr);
+	kvfree_area_free(ptr);
+}
+
+#define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(no_pointer_is_in_a_range_that_is_not_there),
+		test(the_range_has_its_own_pointers_and_no_others),
+		test(runs_do_not_overlap),
+		test(all_units_can_be_had_and_not_one_more),
+		test(free_neighbours_join_in_any_order),
+		test(more_than_the_range_is_null),
+		test(what_is_handed_out_again_is_zero),
+		test(memory_that_cannot_be_unmapped_is_emptied),
+		test(a_range_that_cannot_be_had_is_not_asked_for_again),
+		test(a_range_in_use_is_not_given_back),
+	};
+
+	if (!KVFREE_AREA_EXISTS)
+		return 77;	/* no room for a range: 32 bits */
+	return kvtest_run(tests);
+}

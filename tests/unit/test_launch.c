@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: The liburcu-kvfree authors */
+
+/*
+ * test_launch.c - creating the library's threads
+ */
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "cmocka-all.h"
+#include "kvfault.h"
+#include "kvrefuse.h"
+#include "launch.h"
+
+/* Thread-local storage, which is taken out of each thread's stack. */
+static __thread volatile char large[300 * 1024];
+
+#define STACK_USED	(192 * 1024)
+
+/* What a thread of the library says about itself. */
+struct self {
+	int policy;
+	cpu_set_t cpus;
+	sigset_t blocked;
+	char name[16];
+	size_t stack;
+};
+
+static void *describe(void *arg)
+{
+	struct self *self = arg;
+	struct sched_param param;
+	pthread_attr_t attr;
+
+	pthread_getschedparam(pthread_self(), &self->policy, &param);
+	sched_getaffinity(0, sizeof(self->cpus), &self->cpus);
+	pthread_sigmask(SIG_SETMASK, NULL, &self->blocked);
+	pthread_getattr_np(pthread_self(), &attr);
+	pthread_attr_getstacksize(&attr, &self->stack);
+	pthread_attr_destroy(&attr);
+	return NULL;
+}
+
+/* The policy is -1 if there is no thread. */
+static struct self spawn(void)
+{
+	struct self self = { .policy = -1 };
+	pthread_t thread;
+
+	if (!kvfree_launch(&thread, describe, &self, "kvfree-test"))
+		kvtest_join(thread);
+	return self;
+}
+
+static void *wait_to_end(void *arg)
+{
+	while (sem_wait(arg))
+		;
+	return NULL;
+}
+
+static void a_thread_has_its_name(void **state)
+{
+	pthread_t thread;
+	sem_t end;
+
+	(void) state;
+	sem_init(&end, 0, 0);
+	assert_int_equal(kvfree_launch(&thread, wait_to_end, &end,
+		"kvfree-test"), 0);
+	assert_true(kvtest_threads_become("kvfree-test", 1));
+	sem_post(&end);
+	kvtest_join(thread);
+}
+
+static void a_thread_takes_no_signals_and_its_creator_still_does(void **state)
+{
+	sigset_t usr1, after;
+	struct self self;
+	int nr;
+
+	(void) state;
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	pthread_sigmask(SIG_SETMASK, &usr1, NULL);
+	self = spawn();
+	pthread_sigmask(SIG_SETMASK, NULL, &after);
+	for (nr = 1; nr < 32; nr++) {
+		assert_int_equal(sigismember(&after, nr), nr == SIGUSR1);
+		if (nr != SIGKILL && nr != SIGSTOP)
+			assert_int_equal(sigismember(&self.blocked, nr), 1);
+	}
+}
+
+static void a_stack_is_small(void **state)
+{
+	(void) state;
+	assert_in_range(spawn().stack, STACK_USED, 2 * 1024 * 1024);
+}
+
+/* O6: the storage must not eat up the stack. */
+static void *use_the_stack(void *arg)
+{
+	volatile char used[STACK_USED];
+	size_t i;
+
+	(void) arg;
+	for (i = 0; i < sizeof(used); i += 1024)
+		used[i] = 1;
+	large[0] = used[0];
+	return NULL;
+}
+
+static void large_thread_local_storage_leaves_room_on_the_stack(void **state)
+{
+	pthread_t thread;
+
+	(void) state;
+	assert_int_equal(kvfree_launch(&thread, use_the_stack, NULL,
+		"kvfree-test"), 0);
+	kvtest_join(thread);
+}
+
+/* ------------------------------------------------------------------ */
+/* K19: whatever the creator is                                       */
+
+static int first_cpu(const cpu_set_t *set)
+{
+	int cpu;
+
+	for (cpu = 0; !CPU_ISSET(cpu, set); cpu++)
+		;
+	return cpu;
+}
+
+static void pin(int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		abort();
+}
+
+struct creator {
+	bool is_special;	/* it could become what the test is about */
+	struct self created;
+};
+
+static void *pinned_creator(void *arg)
+{
+	struct creator *creator = arg;
+	cpu_set_t cpus;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		abort();
+	pin(first_cpu(&cpus));
+	creator->created = spawn();
+	return NULL;
+}
+
+static void a_thread_is_not_pinned_if_its_creator_is(void **state)
+{
+	struct creator creator;
+	cpu_set_t cpus;
+
+	(void) state;
+	assert_int_equal(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+	kvtest_on_thread(pinned_creator, &creator);
+	assert_true(CPU_EQUAL(&creator.created.cpus, &cpus));
+}
+
+static void *realtime_creator(void *arg)
+{
+	const struct sched_param param = { .sched_priority = 1 };
+	struct creator *creator = arg;
+
+	creator->is_special = pthread_setschedparam(pthread_self(),
+			SCHED_FIFO, &param) == 0;
+	creator->created = spawn();
+	return NULL;
+}
+
+static void a_thread_is_not_real_time_if_its_creator_is(void **state)
+{
+	struct creator creator;
+
+	(void) state;
+	kvtest_on_thread(realtime_creator, &creator);
+	assert_int_equal(creator.created.policy, SCHED_OTHER);
+	if (!creator.is_special) {
+		print_message("no right to be SCHED_FIFO\n");
+		skip();
+	}
+}
+
+/* ------------------------------------------------------------------ */
+/* O6: where the system refuses                                       */
+
+static void *filtered_creator(void *arg)
+{
+	static const int all_of_it[] = { SYS_sched_setaffinity,
+		SYS_sched_setscheduler, SYS_sched_setparam, SYS_sched_setattr,
+		-1 };
+	struct creator *creator = arg;
+
+	creator->is_special = kvrefuse(all_of_it);
+	creator->created = spawn();
+	return NULL;
+}
+
+static void a_filter_keeps_no_thread_from_being_created(void **state)
+{
+	struct creator creator;
+
+	(void) state;
+	kvtest_on_thread(filtered_creator, &creator);
+	assert_int_equal(creator.created.policy, SCHED_OTHER);
+	if (!creator.is_special) {
+		print_message("the kernel allows no filter\n");
+		skip();
+	}
+}
+
+/* Refused one by one: the other is still had. */
+static void *half_filtered_creator(void *arg)
+{
+	static const int affinity[] = { SYS_sched_setaffinity, -1 };
+	const struct sched_param param = { .sched_priority = 1 };
+	struct creator *creator = arg;
+
+	creator->is_special = pthread_setschedparam(pthread_self(),
+			SCHED_FIFO, &param) == 0 && kvrefuse(affinity);
+	creator->created = spawn();
+	return NULL;
+}
+
+static void without_affinity_a_thread_is_not_real_time_still(void **state)
+{
+	struct creator creator;
+
+	(void) state;
+	kvtest_on_thread(half_filtered_creator, &creator);
+	assert_int_equal(creator.created.policy, SCHED_OTHER);
+	if (!creator.is_special) {
+		print_message("no right to be SCHED_FIFO, or no filter\n");
+		skip();
+	}
+}
+
+static void lack_of_threads_is_reported(void **state)
+{
+	pthread_t thread;
+
+	(void) state;
+	kvfault_threads_after(0);
+	assert_int_equal(kvfree_launch(&thread, describe, NULL, "kvfree-test"),
+		EAGAIN);
+	kvfault_threads_after(-1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_thread_has_its_name),
+		cmocka_unit_test(
+			a_thread_takes_no_signals_and_its_creator_still_does),
+		cmocka_unit_test(a_stack_is_small),
+		cmocka_unit_test(
+			large_thread_local_storage_leaves_room_on_the_stack),
+		cmocka_unit_test(a_thread_is_not_pinned_if_its_creator_is),
+		cmocka_unit_test(a_thread_is_not_real_time_if_its_creator_is),
+		cmocka_unit_test(a_filter_keeps_no_thread_from_being_created),
+		cmocka_unit_test(
+			without_affinity_a_thread_is_not_real_time_still),
+		cmocka_unit_test(lack_of_threads_is_reported),
+	};
+
+	return kvtest_run(tests);
+}
