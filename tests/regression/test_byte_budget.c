@@ -54,7 +54,7 @@ static void queue(const struct rcu_flavor_struct *rcu, size_t size, bool raw)
 /* batch_bytes                                                        */
 
 #define MIB		((size_t) 1 << 20)
-#define TOTAL		(256 * MIB)
+#define TOTAL		(96 * MIB)
 /* Of that, what may wait: the first page of objects whose size nobody knows, and
  * what is queued in the time of two grace periods. */
 #define MOST_WAITING	(32 * MIB)
