@@ -57,7 +57,7 @@ grind()
 {
 	grind_tool=$1
 	shift
-	valgrind -q --tool="$grind_tool" --suppressions="$races" \
+	valgrind -q --tool="$grind_tool" --fair-sched=try --suppressions="$races" \
 		--error-exitcode=9 "$@" >"$log" 2>&1
 }
 
@@ -73,7 +73,7 @@ for tool in helgrind drd; do
 	grep -q -i 'unlock\|not locked' "$log" || fail "$tool sees no bad unlock"
 	for flavor in memb mb qsbr bp; do
 		grind $tool "$torture" --flavor=$flavor --duration=1 \
-			--threads=16 $options ||
+			--threads=8 $options ||
 			fail "$tool, $flavor"
 		grep -q '^==' "$log" && fail "$tool says something, $flavor"
 		echo "$tool, $flavor: $(sed -n 's/^objects  *//p' "$log")"
