@@ -110,7 +110,8 @@ static const char *rc_linked_sanitizer(const struct rc_image *image)
 				symbols[i].st_name);
 
 		for (j = 0; j < RC_NR_SANITIZERS; j++)
-			if (strcmp(name, rc_sanitizers[j].symbol) == 0)
+			if (symbols[i].st_shndx != SHN_UNDEF &&
+			    strcmp(name, rc_sanitizers[j].symbol) == 0)
 				return rc_sanitizers[j].name;
 	}
 	return NULL;
