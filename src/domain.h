@@ -117,13 +117,14 @@ static inline unsigned int kvfree_domain_index(
 	return (unsigned int) (domain - kvfree_domains);
 }
 
-/* A page of @bytes was closed, and waits for a cookie that was read before. */
+/* A page of @bytes was closed, and waits for a cookie that was read before. It takes
+ * @share of the budget. */
 static inline void kvfree_domain_closed(struct kvfree_domain *domain,
-		size_t bytes)
+		size_t bytes, size_t share)
 {
 	/* Release: whoever exchanges uncovered (kvfree_domain_run()) and
 	 * begins a grace period after that comes after the cookie. */
-	__atomic_fetch_add(&domain->uncovered, bytes, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&domain->uncovered, share, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&domain->pending_bytes, bytes, __ATOMIC_RELAXED);
 }
 

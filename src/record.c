@@ -135,6 +135,22 @@ static void peek_update(struct kvfree_record *record, unsigned int list)
 			__ATOMIC_RELAXED);
 }
 
+/*
+ * What a closed page takes of the budget. A record whose objects' size nobody knows
+ * asks for a grace period with each of its first pages: they may be large,
+ * and whoever frees one will know.
+ */
+static size_t budget_share(const struct kvfree_record *record,
+		const struct kvfree_page *page)
+{
+	bool known = page->channel >= KVFREE_CHANNEL_USER ||
+		__atomic_load_n(&record->object_bytes[page->channel],
+				__ATOMIC_RELAXED);
+
+	return known || record->next_limit >= KVFREE_PAGE_PTRS ? page->bytes :
+		kvfree_setting(batch_bytes);
+}
+
 bool kvfree_record_close(struct kvfree_record *record, unsigned int channel)
 {
 	struct kvfree_domain *domain = record->domain;
@@ -153,7 +169,7 @@ bool kvfree_record_close(struct kvfree_record *record, unsigned int channel)
 	kvfree_page_list_push(&record->closed[list], page);
 	peek_update(record, list);
 	record->cpu = sched_getcpu();
-	kvfree_domain_closed(domain, page->bytes);
+	kvfree_domain_closed(domain, page->bytes, budget_share(record, page));
 	/* Relaxed: a hint for whoever runs the grace period. */
 	if (!kvfree_record_owner_frees(record) || list != KVFREE_CLOSED_OWNER)
 		__atomic_store_n(&domain->reap_due, true, __ATOMIC_RELAXED);

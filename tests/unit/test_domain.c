@@ -304,7 +304,7 @@ static int end(void **state)
 /* A page was closed that takes its bytes of the budget. */
 static void closed(size_t bytes)
 {
-	kvfree_domain_closed(domain, bytes);
+	kvfree_domain_closed(domain, bytes, bytes);
 }
 
 static void push(unsigned int nr)
@@ -329,6 +329,13 @@ TEST(the_budget_is_full_at_batch_bytes)
 	assert_false(kvfree_domain_over_budget(domain, 2));
 	closed(10000);
 	assert_true(kvfree_domain_over_budget(domain, 2));
+}
+
+TEST(a_page_may_take_more_of_the_budget_than_it_has_bytes)
+{
+	kvfree_domain_closed(domain, 64, 10000);
+	assert_true(kvfree_domain_over_budget(domain, 1));
+	assert_int_equal(domain->pending_bytes, 64);
 }
 
 TEST(what_is_covered_is_pending_until_it_is_freed)
@@ -509,6 +516,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(who_may_not_wait_is_left_online),
 		test(a_grace_period_is_counted),
 		test(the_budget_is_full_at_batch_bytes),
+		test(a_page_may_take_more_of_the_budget_than_it_has_bytes),
 		test(what_is_covered_is_pending_until_it_is_freed),
 		test(a_run_serves_all_requests_before_its_number_moves),
 		test(a_run_that_may_not_begin_changes_nothing),
