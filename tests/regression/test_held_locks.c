@@ -39,9 +39,12 @@ static void stay(void)
 	kvtest_sleep_msec(1 + nr % 3);
 }
 
+/* The first free tells how large the thread's objects are. Before that its pages ask
+ * for grace periods by themselves. */
 static void *hold_and_let_go(void *arg)
 {
-	if (urcu_kvfree_register_thread_flavor(rcu))
+	urcu_kvfree_rcu_mightsleep_flavor(rcu, kvagain_object());
+	if (urcu_kvfree_rcu_barrier_flavor(rcu))
 		abort();
 	__atomic_fetch_add(&holders, 1, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
