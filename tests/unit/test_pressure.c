@@ -89,7 +89,23 @@ static bool is_told(void *unused)
 	return kvfree_refill_is_held();
 }
 
-/* The kernel does not repeat itself as a socket does. */
+static bool tick_is_over(void *before)
+{
+	return __atomic_load_n(&kvfree_domain_get(&kvgp_flavor)->tick,
+			__ATOMIC_SEQ_CST) != *(unsigned int *) before &&
+		kvinside_is_quiet(&kvfree_pool);
+}
+
+static void tick(void)
+{
+	unsigned int before = __atomic_load_n(
+			&kvfree_domain_get(&kvgp_flavor)->tick, __ATOMIC_SEQ_CST);
+
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_TICK, 0));
+	assert_true(kvtest_wait(tick_is_over, &before, KVTEST_LONG));
+}
+
+/* The kernel does not repeat itself as a socket does, and ticks go on. */
 TEST(one_signal_is_enough)
 {
 	const char urgent = '!';
@@ -102,6 +118,8 @@ TEST(one_signal_is_enough)
 	assert_int_equal(send(theirs, &urgent, 1, MSG_OOB), 1);
 	assert_true(kvtest_wait(is_told, NULL, KVTEST_LONG));
 	assert_int_equal(recv(ours, &got, 1, MSG_OOB), 1);
+	tick();
+	tick();
 	kvgp_let_go();
 	assert_true(kvtest_wait(nothing_is_left, NULL, KVTEST_LONG));
 }

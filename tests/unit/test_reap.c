@@ -42,6 +42,9 @@ static int end(void **state)
 	(void) state;
 	kvhold_go();
 	kvgp_let_go();
+	/* After a test that failed while it held them. */
+	kvfree_gp_release(&domain->gp);
+	kvfree_hands_release(domain);
 	urcu_kvfree_channel_destroy(channel);
 	urcu_kvfree_exit();
 	kvarena_assert_exact();

@@ -66,6 +66,7 @@ static int end(void **state)
 	kvfault_threads_after(-1);
 	kvhold_go();
 	kvgp_let_go();
+	kvfree_service_resume();	/* after a test that failed at rest */
 	urcu_kvfree_channel_destroy(channel);
 	urcu_kvfree_exit();
 	kvarena_assert_exact();
@@ -169,9 +170,11 @@ TEST(a_tick_arms_the_next_until_there_is_nothing_left)
 {
 	unsigned int i;
 
+	kvgp_hold();
 	queue_raw(3);
-	tick_and_settle();
+	tick();
 	assert_true(tick_is_armed());
+	kvgp_let_go();
 	for (i = 0; i < 2 * KVFREE_IDLE_TICKS && tick_is_armed(); i++)
 		tick_and_settle();
 	assert_false(tick_is_armed());
