@@ -325,6 +325,29 @@ TEST(other_channels_are_always_the_workers)
 	assert_false(kvarena_is_freed(kvarena_nth(3)));
 }
 
+/* O8: they may be slow to free, and must not take all workers. */
+TEST(one_piece_at_a_time_has_objects_of_other_channels)
+{
+	struct kvfree_piece first, second;
+
+	queue_page_on(record, channel->number, 1);
+	run_grace_period();
+	kvfree_piece_take(domain, &first);
+	assert_int_equal(first.nr, 1);
+	queue_page_on(record, channel->number, 1);
+	queue_page(1);
+	run_grace_period();
+	kvfree_piece_take(domain, &second);
+	assert_int_equal(second.nr, 1);
+	kvfree_piece_free(domain, &second);
+	assert_true(kvarena_is_freed(kvarena_nth(2)));
+	assert_int_equal(kvarena_freed(), 1);
+	/* Whoever had them looks again. */
+	assert_true(kvfree_piece_free(domain, &first));
+	assert_int_equal(free_one_piece(), 1);
+	kvarena_assert_exact();
+}
+
 /* Where every object has to be looked up, owners free nothing. */
 TEST(with_debugging_all_is_the_workers)
 {
@@ -871,6 +894,7 @@ int main(int argc, char **argv)
 		test(what_a_thread_left_is_the_workers_at_once),
 		test(what_was_ripe_for_a_whole_tick_is_the_workers),
 		test(other_channels_are_always_the_workers),
+		test(one_piece_at_a_time_has_objects_of_other_channels),
 		test(with_debugging_all_is_the_workers),
 		test(a_piece_has_a_bounded_number_of_pages),
 		test(a_piece_begins_where_the_last_one_ended),
