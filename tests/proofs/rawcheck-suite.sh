@@ -96,7 +96,7 @@ programs | xargs -P 2 -I '{}' "${BASH:-bash}" "$0" --one '{}' "$work" |
 	timeout -k 5 60 "$rawcheck" --log="$work/twin" \
 		"$builddir/tests/proofs/twin-alloc-stall" >/dev/null 2>&1
 ) 2>/dev/null
-grep -q 'kvfree_bulk_alloc' "$work/twin" || {
+grep -q 'kvfree_page_alloc' "$work/twin" || {
 	echo "FAIL: no finding in the twin that allocates in the raw path"
 	exit 1
 }

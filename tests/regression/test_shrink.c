@@ -67,7 +67,10 @@ TEST(shrink_drops_cached_pages_and_frees_what_is_queued)
 	struct urcu_kvfree_stats before;
 	size_t nr;
 
-	kvinside_record(rcu);
+	/* So that all wait for the call: while nobody knows their size, the first
+	 * pages ask for a grace period at once. */
+	kvinside_record(rcu)->object_bytes[KVFREE_CHANNEL_MALLOC] =
+		KVARENA_BYTES;
 	kvinside_settle();
 	queue(700);
 	kvinside_settle();
