@@ -81,6 +81,13 @@ static void *stay_in_a_section(void *unused)
 	return NULL;
 }
 
+static bool memb_waits(void *unused)
+{
+	(void) unused;
+	return __atomic_load_n(&kvfree_domain_get(&urcu_memb_flavor)->gp.since_msec,
+			__ATOMIC_RELAXED) != 0;
+}
+
 /* A reader of one of liburcu's own flavors. */
 static int real_reader(void)
 {
@@ -96,8 +103,9 @@ static int real_reader(void)
 	reader = kvtest_thread(stay_in_a_section, NULL);
 	wait_for(&entered);
 	urcu_kvfree_rcu_flavor(&urcu_memb_flavor, kvtest_object_new(1), head);
+	looked = kvtest_wait(memb_waits, NULL, KVTEST_LONG);
 	kvtest_sleep_msec(FIRST_MSEC * 2);
-	looked = tick_looked(&urcu_memb_flavor);
+	looked = looked && tick_looked(&urcu_memb_flavor);
 	sem_post(&leave);
 	kvtest_join(reader);
 	urcu_kvfree_exit();
