@@ -91,7 +91,7 @@ __sighandler_t sigset(int, __sighandler_t);
 	RC_CALLS(X)							\
 	X(mmap64) X(pread64) X(preadv64) X(pwrite64) X(pwritev64)	\
 	X(preadv64v2) X(pwritev64v2) X(sendfile64) X(lockf64) X(fcntl64)	\
-	X(fopen64) X(__getdelim)					\
+	X(fopen64) X(__getdelim) X(malloc_usable_size)			\
 	X(__read_chk) X(__pread_chk) X(__pread64_chk) X(__recv_chk)	\
 	X(__recvfrom_chk) X(__poll_chk) X(__ppoll_chk)			\
 	X(__vfprintf_chk) X(__vdprintf_chk) X(__fgets_chk)		\

@@ -100,6 +100,14 @@ RC_EXPORT void free(void *ptr)
 	rc_real.free(ptr);
 }
 
+/* No finding, and here so that it is of the same library as malloc(): programs compare
+ * the two to know whether it may be asked. */
+RC_EXPORT size_t malloc_usable_size(void *ptr)
+{
+	return rc_pool_owns(ptr) ? rc_pool_size(ptr) :
+		RC_REAL(malloc_usable_size)(ptr);
+}
+
 RC_WRAP(void *, reallocarray, (void *ptr, size_t nmemb, size_t size),
 	(ptr, nmemb, size), true)
 RC_WRAP(int, posix_memalign, (void **ptr, size_t align, size_t size),
