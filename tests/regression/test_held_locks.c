@@ -12,6 +12,7 @@
 #include "cmocka-all.h"
 #include "kvagain.h"
 #include "kvhold.h"
+#include "kvinside.h"
 
 #define THREADS		24
 /* One of its own, one that ran when the call was made, and as many again. */
@@ -35,7 +36,10 @@ static void free_none(size_t nr, void **ptrs, void *priv)
 static void stay(void)
 {
 	unsigned int nr = __atomic_fetch_add(&held, 1, __ATOMIC_RELEASE);
+	struct kvfree_record *record = kvfree_record_own(kvfree_domain_get(rcu));
 
+	/* The test holds it, not the raw call, as far as urcu-rawcheck goes. */
+	urcu_rawcheck_disown(&record->lock);
 	kvtest_sleep_msec(1 + nr % 3);
 }
 

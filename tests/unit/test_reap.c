@@ -853,10 +853,10 @@ TEST(an_owner_frees_nothing_while_grace_periods_are_held)
 static void queue_large(size_t bytes)
 {
 	struct kvfree_page *page = kvfree_page_alloc(&domain->count.page);
+	void *ptr = kvfree_area_alloc(bytes);
 
 	kvfree_record_lock(record);
-	kvfree_record_open(record, KVFREE_CHANNEL_LARGE, page,
-			kvfree_area_alloc(bytes));
+	kvfree_record_open(record, KVFREE_CHANNEL_LARGE, page, ptr);
 	kvfree_record_close(record, KVFREE_CHANNEL_LARGE);
 	kvfree_record_unlock(record);
 }
