@@ -60,10 +60,28 @@ bool kvfree_domain_close_emergency(struct kvfree_domain *domain,
 		chain->head = kvfree_emergency_take(&domain->emergency);
 		/* After the taking: see gp.h. */
 		chain->cookie = kvfree_gp_cookie(&domain->gp);
+		/* Relaxed: as in kvfree_record_close(). */
+		if (chain->head)
+			__atomic_store_n(&domain->reap_due, true,
+					__ATOMIC_RELAXED);
 	}
+	chain->missed = !closed;
 	*cookie = chain->cookie;
 	kvfree_mutex_unlock(&domain->lock);
 	return closed;
+}
+
+bool kvfree_domain_emergency_missed(struct kvfree_domain *domain)
+{
+	struct kvfree_chain *chain = &domain->chain;
+	bool missed;
+
+	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
+	/* Acquire: as below. */
+	missed = chain->missed && !chain->head && !chain->taken &&
+		__atomic_load_n(&domain->emergency, __ATOMIC_ACQUIRE);
+	kvfree_mutex_unlock(&domain->lock);
+	return missed;
 }
 
 bool kvfree_domain_has_emergency(struct kvfree_domain *domain)

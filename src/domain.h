@@ -30,6 +30,8 @@ struct kvfree_chain {
 	struct kvfree_emergency *head;	/* under domain.lock */
 	unsigned long cookie;		/* under domain.lock */
 	bool taken;	/* under domain.lock: somebody frees a part of it */
+	bool missed;	/* under domain.lock: since it is there, a grace period
+			 * began that left the list as it was */
 };
 
 /* Who has ripe objects of the domain in hand; see reap.h. */
@@ -150,6 +152,9 @@ static inline bool kvfree_domain_over_budget(struct kvfree_domain *domain,
  */
 bool kvfree_domain_close_emergency(struct kvfree_domain *domain,
 		unsigned long *cookie);
+/* Whether objects of the list missed a grace period, and there is no chain any more:
+ * they need another. Clean context. */
+bool kvfree_domain_emergency_missed(struct kvfree_domain *domain);
 /* Whether the list or the chain holds anything. Clean context. */
 bool kvfree_domain_has_emergency(struct kvfree_domain *domain);
 

@@ -103,6 +103,8 @@ static void reap_work(struct kvfree_work *work)
 		kvfree_workqueue_queue(&kvfree_pool, work);
 	if (kvfree_piece_free(domain, &piece))
 		kvfree_workqueue_queue(&kvfree_pool, work);
+	else if (kvfree_domain_emergency_missed(domain))
+		kvfree_service_request_gp(domain);
 }
 
 /* Close what is open, age the cache. Returns whether a later tick has work to do. */
