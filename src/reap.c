@@ -360,7 +360,7 @@ bool kvfree_piece_take(struct kvfree_domain *domain,
 	/* Acquire: pairs with tick_count(); it may be above completed. */
 	piece->for_tick = __atomic_load_n(&domain->ripe_for_tick,
 			__ATOMIC_ACQUIRE);
-	/* Acq_rel: pairs with the store in kvfree_piece_free(). One worker at a
+	/* Acq_rel: pairs with the exchange in kvfree_piece_free(). One worker at a
 	 * time calls free functions of the program's own: they may be slow, and
 	 * other flavors need workers too. */
 	piece->lists = __atomic_exchange_n(&domain->others_taken, true,
@@ -400,9 +400,13 @@ bool kvfree_piece_free(struct kvfree_domain *domain,
 		pages_free(domain, &piece->pages[KVFREE_CLOSED_WORKERS]);
 		if (chain_piece(domain, piece->completed, PIECE_LINKS))
 			more = true;
-		/* Release: pairs with kvfree_piece_take(). */
-		__atomic_store_n(&domain->others_taken, false,
-				__ATOMIC_RELEASE);
+		/* Acq_rel, a read-modify-write: pairs with kvfree_piece_take().
+		 * A worker that found it taken left what got ripe meanwhile
+		 * to this one: its number is seen here. */
+		(void) __atomic_exchange_n(&domain->others_taken, false,
+				__ATOMIC_ACQ_REL);
+		if (kvfree_gp_completed(&domain->gp) != piece->completed)
+			more = true;
 	}
 	kvfree_trace(piece_freed, domain, piece->nr);
 	kvfree_hand_close(domain, &piece->hand);
