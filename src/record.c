@@ -28,6 +28,8 @@
 #define PAGES_PER_BUDGET	8
 /* What an object of unknown size is taken for. */
 #define UNKNOWN_BYTES	64
+/* What it takes of the budget in a record's first pages. */
+#define MAYBE_BYTES	((size_t) 32768)
 
 static const struct timespec nap = { .tv_sec = 0, .tv_nsec = 50000 };
 
@@ -136,9 +138,9 @@ static void peek_update(struct kvfree_record *record, unsigned int list)
 }
 
 /*
- * What a closed page takes of the budget. A record whose objects' size nobody knows
- * asks for a grace period with each of its first pages: they may be large,
- * and whoever frees one will know.
+ * What a closed page takes of the budget. Objects whose size nobody knows count as large
+ * in a record's first pages: with the budget as it is by default, each of these pages
+ * asks for a grace period, and whoever frees one will know.
  */
 static size_t budget_share(const struct kvfree_record *record,
 		const struct kvfree_page *page)
@@ -148,7 +150,7 @@ static size_t budget_share(const struct kvfree_record *record,
 				__ATOMIC_RELAXED);
 
 	return known || record->next_limit >= KVFREE_PAGE_PTRS ? page->bytes :
-		kvfree_setting(batch_bytes);
+		page->nr * MAYBE_BYTES;
 }
 
 bool kvfree_record_close(struct kvfree_record *record, unsigned int channel)

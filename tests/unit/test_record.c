@@ -449,19 +449,20 @@ TEST(a_closed_page_is_counted_in_objects_and_bytes)
 }
 
 /* They may be large, and whoever frees one will know. */
-TEST(pages_of_objects_of_unknown_size_take_the_whole_budget_at_first)
+TEST(objects_of_unknown_size_count_as_large_in_the_first_pages)
 {
 	struct kvfree_record *record = own();
 
 	needs_room_for(4 * KVFREE_FIRST_LIMIT);
 	domain->uncovered = 0;
-	close_page(record, 1);
-	assert_int_equal(domain->uncovered, kvfree_conf.batch_bytes);
-	assert_true(domain->pending_bytes < kvfree_conf.batch_bytes);
+	close_page(record, KVFREE_FIRST_LIMIT);
+	/* A first page that is full fills the budget of a library that is not set. */
+	assert_int_equal(domain->uncovered, 1048576);
+	assert_true(domain->pending_bytes < 1048576);
 	domain->uncovered = 0;
 	record->next_limit = KVFREE_PAGE_PTRS;
 	close_page(record, 1);
-	assert_true(domain->uncovered < kvfree_conf.batch_bytes);
+	assert_true(domain->uncovered < 32768);
 }
 
 TEST(pages_take_their_bytes_of_the_budget_where_the_size_is_known)
@@ -1096,7 +1097,7 @@ int main(int argc, char **argv)
 		test(objects_of_unknown_size_are_taken_for_small_ones_unless_they_are_large),
 		test(a_closed_page_waits_for_the_next_grace_period),
 		test(a_closed_page_is_counted_in_objects_and_bytes),
-		test(pages_of_objects_of_unknown_size_take_the_whole_budget_at_first),
+		test(objects_of_unknown_size_count_as_large_in_the_first_pages),
 		test(pages_take_their_bytes_of_the_budget_where_the_size_is_known),
 		test(only_pages_of_malloc_are_the_owners_to_free),
 		test(all_open_pages_are_closed_at_once),
