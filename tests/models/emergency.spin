@@ -2,16 +2,17 @@
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
 /*
- * emergency.spin - append, trylock and emergency list against collect
+ * emergency.spin - append, trylock and emergency list against whoever takes
  *
  * One record with NR_PAGES pages of two objects. Its owner appends NR_APPENDS objects; a
  * signal handler interrupts the owner at any one point and queues another, the
  * owner standing still meanwhile; a thread without a record pushes to
  * the emergency list, and pushes the same object again if it was freed (the
  * allocator returned its address). Whoever finds the lock held or no
- * page pushes. A collector drains NR_DRAINS times at any moment and once in the end,
- * leaving the record alone when its lock is held. The owner may be stopped for
- * ever while it holds the lock.
+ * page pushes. A taker closes and takes all there is NR_LOOKS times at any moment and once
+ * in the end, leaving the record alone when its lock is held. The owner may be
+ * stopped for ever while it holds the lock. (The taker is several in the library: the
+ * tick closes, a runner closes the list, a worker takes and frees.)
  *
  * Memory. Each processor has a store buffer, first in first out; the handler
  * shares its thread's. What a page holds and the links of the list are stored
@@ -21,14 +22,14 @@
  *
  * Properties:
  *  - no link is followed that is not written, or that was freed;
- *  - no object is collected twice;
- *  - in the end all objects are collected, but for those that an owner stopped
+ *  - no object is taken twice;
+ *  - in the end all objects are taken, but for those that an owner stopped
  *    for ever has in its record;
  *  - nobody waits for ever (an invalid end state), the stopped owner apart.
  *
  * Switches, each of which must make the model fail:
  *  BLIND_LOCK		raw calls wait for the lock instead of trying it
- *  BLIND_COLLECT	the collector waits for the lock
+ *  BLIND_TAKE		the taker waits for the lock
  *  RELAXED_UNLOCK	the unlock may overtake what was stored under the lock
  *  RELAXED_PUSH		the push may overtake its link
  *  PUBLISH_FIRST	the push is made before its link (wfcqueue's order)
@@ -42,8 +43,8 @@
 #ifndef NR_PAGES
 #define NR_PAGES	2
 #endif
-#ifndef NR_DRAINS
-#define NR_DRAINS	1
+#ifndef NR_LOOKS
+#define NR_LOOKS	1
 #endif
 
 /* Objects: 1 to 3 the owner's, 4 the handler's, 5 the pusher's. */
@@ -65,14 +66,14 @@ chan sb[NR_CPUS] = [2] of { byte, byte };
 
 /* The record, under its lock: page numbers, 0 is none; sets of pages. */
 bit record_lock;
-byte cur, full_pages;
+byte cur, closed_pages;
 byte cache = (1 << NR_PAGES) - 1;
 
 byte head;			/* of the emergency list */
 
 bit in_handler;
 bit owner_gone, owner_stopped, handler_gone, pusher_gone;
-byte collected;			/* ghost: set of objects, bit obj - 1 */
+byte taken;			/* ghost: set of objects, bit obj - 1 */
 #define bit_of(obj)	(1 << ((obj) - 1))
 
 active proctype machine()
@@ -144,7 +145,7 @@ inline queue_raw(cpu, obj)
 			fi;
 			if
 			:: nr == 2 ->
-				full_pages = full_pages | cur;
+				closed_pages = closed_pages | cur;
 				cur = cache & (256 - cache);
 				cache = cache & ~cur;
 				nr = 0
@@ -204,38 +205,38 @@ active proctype pusher()
 
 	push(1, PUSHERS);
 	if
-	:: collected & bit_of(PUSHERS) ->
-		collected = collected & ~bit_of(PUSHERS);
+	:: taken & bit_of(PUSHERS) ->
+		taken = taken & ~bit_of(PUSHERS);
 		push(1, PUSHERS)
 	:: true
 	fi;
 	pusher_gone = 1
 }
 
-/* Collected is freed: this is not about grace periods. */
+/* What is taken is freed: this is not about grace periods. */
 inline free_object(obj)
 {
 	d_step {
 		assert(obj >= 1 && obj <= PUSHERS);
-		assert(!(collected & bit_of(obj)));
-		collected = collected | bit_of(obj);
+		assert(!(taken & bit_of(obj)));
+		taken = taken | bit_of(obj);
 		mem[NEXT(obj)] = POISON
 	}
 }
 
-inline drain()
+inline look()
 {
 	/* The record. */
 	atomic {
-#ifdef BLIND_COLLECT
+#ifdef BLIND_TAKE
 		!record_lock;
 #endif
 		if
 		:: !record_lock ->
 			record_lock = 1;
 			locked = 1;
-			pages = full_pages | cur;
-			full_pages = 0;
+			pages = closed_pages | cur;
+			closed_pages = 0;
 			cur = 0
 		:: else
 		fi
@@ -292,20 +293,20 @@ inline drain()
 
 #define all_queued	((owner_gone || owner_stopped) && handler_gone && pusher_gone)
 
-active proctype collector()
+active proctype taker()
 {
-	byte drains, pages, page, i, list, next;
+	byte looks, pages, page, i, list, next;
 	bit locked;
 
 	do
-	:: drains < NR_DRAINS ->
-		drains++;
-		drain()
-	:: all_queued && drains == NR_DRAINS -> break
+	:: looks < NR_LOOKS ->
+		looks++;
+		look()
+	:: all_queued && looks == NR_LOOKS -> break
 	od;
-	drain();
-	assert(collected & bit_of(PUSHERS));
-	assert((collected & bit_of(HANDLERS)) || owner_stopped);
+	look();
+	assert(taken & bit_of(PUSHERS));
+	assert((taken & bit_of(HANDLERS)) || owner_stopped);
 	assert(owner_stopped ||
-		(collected & ((1 << NR_APPENDS) - 1)) == (1 << NR_APPENDS) - 1)
+		(taken & ((1 << NR_APPENDS) - 1)) == (1 << NR_APPENDS) - 1)
 }

@@ -7,10 +7,9 @@
  * One record. Its first owner queues an object, leaves the record, and
  * makes a clean call after that, as a destructor may. A signal handler
  * interrupts that thread at any one point and queues an object: through the thread's
- * TLS if that names a record, else on the emergency list. Another thread tries to
- * get the record, uses it for one object, and leaves it. Drains, reaps and
- * hand-backs go on all the while: a drain makes the record of a thread that left
- * free, once it is empty.
+ * TLS if that names a record, else on the emergency list. Another thread claims
+ * the record if it was left, with all that is in it, uses it for one object, and leaves
+ * it. Ticks, grace periods and reaping go on all the while.
  *
  * TLS is two words: record[] says which record the thread owns, recent is the one
  * that the fast path looks at. The look-up sets recent from record[].
@@ -21,34 +20,37 @@
  *  - when everything is quiet, every object is freed, and the owners have freed as
  *    many as they took (else a barrier would wait for ever).
  *
- * Critical sections of the record's lock are atomic steps, but the state, which is
- * changed by compare-and-exchange without the lock, is looked at in a step of
- * its own.
+ * Critical sections of the record's lock and of domain.lock, which guards the list of
+ * records that were left, are atomic steps. The state is written under domain.lock and
+ * read without it.
  *
  * Switches, each of which must make the model fail:
  *  RECENT_FIRST		the leaver clears recent, then record[]
  *  STATE_FIRST		the leaver gives the record away, then clears TLS
- *  RELEASE_BY_STORE	a drain frees the record by a store
+ *  CLAIM_RACY		a claim looks at the list and takes the record in two steps
  *  REAP_OWNED		reaping passes over records without an owner
- *  DRAIN_OWNED		a drain passes over records without an owner
+ *  TICK_OWNED		the tick does
  */
 
-mtype = { FREE, OWNED, EXITING };
+mtype = { LEFT, OWNED };
 
 #define NOBODY		0
 #define LEAVER		1
 #define CLAIMER		2
+#define RIVAL		3
 #define HANDLERS	4	/* the handler's object; the others' are 1 and 2 */
 
 mtype state = OWNED;
-byte cur, ripe, emergency;	/* sets of objects, under the lock */
-bit clean_seen = 1, was_clean = 1;
+bit on_list;			/* of records that were left */
+byte cur, closed, ripe, emergency;	/* sets of objects, under the lock */
+bit clean_seen = 1, was_clean = 1;	/* in this tick, in the last */
+bit ripe_at_tick;		/* something was, at the last tick */
 byte nr_taken, nr_freed;
 
 bit tls_record = 1, tls_recent = 1;	/* the leaver's */
 bit in_handler;
 
-bit tick_armed, drain_work, reap_work;
+bit tick_armed, gp_work, reap_work;
 
 /* Ghosts. */
 byte holder = LEAVER;
@@ -94,7 +96,8 @@ inline reclaim(me)
 inline give_away()
 {
 	d_step {
-		state = EXITING;
+		state = LEFT;
+		on_list = 1;
 		holder = NOBODY
 	}
 }
@@ -149,27 +152,35 @@ active proctype handler()
 	in_handler = 0
 }
 
+inline take(who)
+{
+	on_list = 0;
+	assert(holder == NOBODY);
+	holder = who
+}
+
 active proctype claimer()
 {
 	byte victim, count;
-	mtype seen;
+	bit found;
 
-	seen = state;
+#ifdef CLAIM_RACY
+	found = on_list;
 	if
-	:: seen != OWNED ->
-		d_step {
-			if
-			:: state == seen ->
-				state = OWNED;
-				assert(holder == NOBODY);
-				holder = CLAIMER
-			:: else
-			fi
-		}
+	:: found -> d_step { take(CLAIMER) }
 	:: else
 	fi;
+#else
+	d_step {
+		if
+		:: on_list -> take(CLAIMER)
+		:: else
+		fi
+	}
+#endif
 	if
 	:: holder == CLAIMER ->
+		state = OWNED;
 		d_step { append(2) }
 		reclaim(CLAIMER);
 		give_away();
@@ -178,98 +189,98 @@ active proctype claimer()
 	fi
 }
 
-active proctype timer()
+#ifdef CLAIM_RACY
+active proctype rival()
+{
+	bit found;
+
+	found = on_list;
+	if
+	:: found -> d_step { take(RIVAL) }
+	:: else
+	fi
+}
+#endif
+
+/* The timer thread and the tick's service. */
+active proctype tick()
 {
 end:
 	do
 	:: d_step {
 		tick_armed ->
 		tick_armed = 0;
-		drain_work = 1;
+		was_clean = clean_seen;
+		clean_seen = 0;
+#ifdef TICK_OWNED
+		if
+		:: state == OWNED -> closed = closed | cur; cur = 0
+		:: else
+		fi;
+#else
+		closed = closed | cur;
+		cur = 0;
+#endif
+		gp_work = (closed || emergency -> 1 : gp_work);
+		reap_work = (ripe -> 1 : reap_work);
+		/* Nothing changes when it comes again in vain. */
+		tick_armed = (closed || (ripe && (was_clean || !ripe_at_tick)) ->
+			1 : 0);
+		ripe_at_tick = (ripe != 0)
+	   }
+	od
+}
+
+active proctype gp_thread()
+{
+	byte covers, listed;
+
+end:
+	do
+	:: d_step {
+		gp_work ->
+		gp_work = 0;
+		covers = closed;
+		listed = emergency;
+		emergency = 0
+	   }
+	   d_step {
+		ripe = ripe | covers;
+		closed = closed & ~covers;
+		covers = 0;
+		free_set(listed);
 		reap_work = 1
 	   }
 	od
 }
 
-active proctype drain()
-{
-	byte pages, listed;
-	bit exiting, owned, handed;
-
-end:
-	atomic { drain_work -> drain_work = 0 }
-	d_step {
-		exiting = (state == EXITING) && !ripe;
-#ifdef DRAIN_OWNED
-		if
-		:: state == OWNED -> pages = cur; cur = 0
-		:: else
-		fi;
-#else
-		pages = cur;
-		cur = 0;
-#endif
-		listed = emergency;
-		emergency = 0
-	}
-	if
-	:: exiting ->
-		exiting = 0;
-#ifdef RELEASE_BY_STORE
-		d_step { assert(holder == NOBODY); state = FREE }
-#else
-		d_step {
-			if
-			:: state == EXITING -> state = FREE
-			:: else
-			fi
-		}
-#endif
-	:: else
-	fi;
-	/* the grace period is here */
-	owned = (state == OWNED);
-	d_step {
-		if
-		:: owned && (was_clean || clean_seen) ->
-			handed = (pages != 0);
-			ripe = ripe | pages;
-			pages = 0
-		:: else
-		fi;
-		owned = 0
-	}
-	d_step {
-		tick_armed = tick_armed | handed;
-		handed = 0;
-		free_set(pages);
-		free_set(listed)
-	}
-	goto end
-}
-
-active proctype reap()
+active proctype worker()
 {
 	byte pages;
+	bit owner_frees;
 
 end:
-	atomic {
-		reap_work -> reap_work = 0;
-		was_clean = clean_seen;
-		clean_seen = 0;
+	do
+	:: d_step {
+		reap_work ->
+		reap_work = 0;
+		owner_frees = (state == OWNED) && (was_clean || clean_seen)
+	   }
+	   d_step {
 		if
 #ifdef REAP_OWNED
-		:: state != OWNED
-		:: state == OWNED && !was_clean -> pages = ripe; ripe = 0
+		:: state == OWNED && (!owner_frees || ripe_at_tick) ->
 #else
-		:: state != OWNED || !was_clean -> pages = ripe; ripe = 0
+		:: !owner_frees || ripe_at_tick ->
 #endif
-		:: state == OWNED && was_clean && ripe -> tick_armed = 1
+			pages = ripe;
+			ripe = 0
 		:: else
-		fi
-	}
-	free_set(pages);
-	goto end
+		fi;
+		owner_frees = 0
+	   }
+	   free_set(pages)
+	od
 }
 
 active proctype quiet()

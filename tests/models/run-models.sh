@@ -19,34 +19,56 @@ seconds=${MODEL_SECONDS:-600}
 table()
 {
 	cat <<'END'
+cookie	pass
+cookie	pass	NR_READERS=2 NR_SECTIONS=1
+cookie	pass	NR_OBJ=3 NR_SECTIONS=1
+cookie	assert	COOKIE_PLAIN_LOAD
+cookie	assert	COOKIE_FIRST NR_EXTRA=1
+cookie	assert	COOKIE_CURRENT
+cookie	assert	COOKIE_UNLOCKED
+cookie	assert	START_NO_BARRIER
+cookie	assert	RELAXED_UNLOCK
+cookie	assert	RELAXED_PUSH
+cookie	assert	QUEUE_FIRST
+cookie	assert	EMERGENCY_LATE
+cookie	assert	CHAIN_COOKIE_FIRST
+cookie	assert	CHAIN_ADDS
+cookie	assert	CHAIN_FREED_EARLY
+cookie	assert	COMPLETED_EARLY
+cookie	assert	COMPLETED_RELAXED
+cookie	assert	NOT_ORDERED FIRST=254
+cookie	assert	WITHOUT_WAITING
 emergency	pass
 emergency	pass	NR_PAGES=1 NR_APPENDS=2
 emergency	stuck	BLIND_LOCK
-emergency	stuck	BLIND_COLLECT
+emergency	stuck	BLIND_TAKE
 emergency	assert	RELAXED_UNLOCK
 emergency	assert	RELAXED_PUSH
 emergency	assert	PUBLISH_FIRST
 emergency	assert	RACY_TAKE
 emergency	assert	FREE_FIRST
-drain-gate	pass
-drain-gate	pass	NR_EARLY=2 NR_WORKERS=1
-drain-gate	pass	NR_FAULTS=1 NR_WORKERS=1
-drain-gate	pass	PARKED NR_WORKERS=1
-drain-gate	pass	LATE_START NR_WORKERS=1
-drain-gate	assert	SET_NO_BARRIER
-drain-gate	assert	SET_BEFORE_PUBLISH
-drain-gate	assert	CLOSE_BY_STORE
-drain-gate	assert	FLAG_GATE
-drain-gate	assert	CLOSE_FIRST PARKED
-drain-gate	assert	KICKED_FIRST
-drain-gate	assert	TICK_OPEN_LATE
-drain-gate	assert	KICK_OPEN_LATE
-drain-gate	assert	KICK_OPEN_NO_BARRIER
-drain-gate	assert	READ_LATE NR_EARLY=2
-drain-gate	assert	SKIP_NO_ARM NR_EARLY=2
-drain-gate	assert	REQUEST_NO_FLAGS
-drain-gate	assert	REQUEST_LOST
-drain-gate	assert	FAIL_CLOSES_GATE NR_FAULTS=1
+request-gate	pass
+request-gate	pass	NR_APPENDS=1 NR_PUSHES=1
+request-gate	pass	NR_APPENDS=0 NR_PUSHES=2
+request-gate	pass	NR_EARLY=2 NR_HELPS=0
+request-gate	pass	LIMIT=2
+request-gate	pass	NO_RECHECK NR_APPENDS=0 NR_PUSHES=2
+request-gate	pass	NR_FAULTS=1 NR_APPENDS=1 NR_PUSHES=1 NR_HELPS=0
+request-gate	pass	PARKED NR_APPENDS=1 NR_PUSHES=1 NR_HELPS=0
+request-gate	pass	LATE_START NR_HELPS=0
+request-gate	assert	SET_NO_BARRIER
+request-gate	assert	SET_BEFORE_PUBLISH NR_APPENDS=1 NR_PUSHES=1
+request-gate	assert	CLOSE_BY_STORE
+request-gate	assert	FLAG_GATE
+request-gate	assert	CLOSE_FIRST PARKED NR_APPENDS=1 NR_PUSHES=1
+request-gate	assert	TICK_OPEN_LATE
+request-gate	assert	KICK_OPEN_LATE NO_RECHECK NR_APPENDS=0 NR_PUSHES=2
+request-gate	assert	KICK_OPEN_NO_BARRIER NO_RECHECK NR_APPENDS=0 NR_PUSHES=2
+request-gate	assert	KICK_KEEPS_GATE
+request-gate	assert	KICK_LOOKS_ONCE NR_APPENDS=0 NR_PUSHES=2
+request-gate	assert	READ_LATE NR_EARLY=2
+request-gate	assert	SKIP_NO_ARM LIMIT=2
+request-gate	assert	FAIL_CLOSES_GATE NR_FAULTS=1
 refill-gate	pass
 refill-gate	pass	NR_SKIPS=1
 refill-gate	pass	NR_FAULTS=1
@@ -60,12 +82,37 @@ refill-gate	assert	HOLD_CUT_SHORT
 refill-gate	assert	TWO_AT_ONCE
 refill-gate	assert	FAIL_KEEPS_GATE NR_FAULTS=1
 refill-gate	assert	FAIL_KEEPS_HOLD NR_FAULTS=1
+barrier	pass
+barrier	pass	NR_BARRIERS=2 NR_OBJ=1
+barrier	pass	NR_OBJ=3 NO_LIST
+barrier	assert	NO_HANDS_WAIT NR_OBJ=1
+barrier	assert	HANDS_FIRST NR_OBJ=1
+barrier	assert	HAND_LATE NR_OBJ=1
+barrier	assert	HAND_EARLY NR_OBJ=1
+barrier	assert	NO_WAIT_OWNER
+barrier	assert	SAMPLE_FIRST
+barrier	assert	COUNT_OUTSIDE
+barrier	assert	FREED_RELAXED
+barrier	assert	COOKIE_FIRST
+barrier	assert	NO_CLOSE NR_OBJ=1
+barrier	assert	COMPLETED_AT_CALL NR_OBJ=1
+barrier	assert	LEAVE_EMERGENCY
+barrier	assert	LEAVE_CHAIN
+barrier	assert	CHAIN_NOT_MARKED
+barrier	stuck	WAIT_FOR_RUNNER NR_OBJ=1
+stopped	pass
+stopped	assert	BLIND_TICK
+stopped	assert	BLIND_WORKER
+stopped	assert	DOMAIN_LOCK
+stopped	assert	RAW_RUNS
+stopped	assert	CLOSE_FIRST
+stopped	assert	TICK_COUNTS
 leave	pass
 leave	assert	RECENT_FIRST
 leave	assert	STATE_FIRST
-leave	assert	RELEASE_BY_STORE
+leave	assert	CLAIM_RACY
 leave	assert	REAP_OWNED
-leave	assert	DRAIN_OWNED
+leave	assert	TICK_OWNED
 END
 }
 
@@ -115,7 +162,7 @@ search()
 
 line()
 {
-	printf '%-12s %-30s %-7s %-10s %10s %6s %6s %7s\n' "$@"
+	printf '%-12s %-56s %-7s %-10s %10s %6s %6s %7s\n' "$@"
 }
 
 usage()

@@ -10,7 +10,8 @@
  * for now. The timer thread queues the refill work, a worker opens each gate and
  * gives a page. Allocation may fail NR_ALLOC_FAILS times, at any place: the
  * gate is set again, the hold raised, the timer armed for the back-off time. NR_SKIPS
- * times the worker may find a record's lock held and pass it over. With SHRINK, a thread raises the hold at some moment, as urcu_kvfree_shrink() does.
+ * times the worker may find a record's lock held and pass it over. With SHRINK, a
+ * thread raises the hold at some moment, as urcu_kvfree_shrink() does.
  *
  * Memory. The worker's lowering of the hold is a store that may sit in its
  * store buffer until it is flushed; a sequentially consistent load or an
