@@ -7,6 +7,7 @@
  * See gp.h for the numbers and their order.
  */
 
+#include <sys/resource.h>
 #include <urcu/flavor.h>
 
 #include "gp.h"
@@ -40,15 +41,45 @@ bool kvfree_gp_begin(struct kvfree_gp *gp)
 	return kvfree_gp_begin_for(gp, kvfree_gp_cookie(gp));
 }
 
-/* How long it took: the estimate rises at once and falls by quarters. */
-static void note_length(struct kvfree_gp *gp, uint64_t nsec)
+/* How often the calling thread has lost its processor. Not the clock of its own time:
+ * asking for that is where the kernel takes the processor from it. */
+static long times_preempted(void)
+{
+	struct rusage usage = { 0 };
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nivcsw;
+}
+
+/* How long they usually take: an average, begun anew when a runner lost its processor.
+ * There are too many threads then, and what waits long is cold. */
+static void note_usual(struct kvfree_gp *gp, uint64_t nsec, bool preempted)
+{
+	uint64_t usual = preempted ? 0 :
+		gp->usual_nsec - gp->usual_nsec / 32 + nsec / 32;
+
+	/* Relaxed: a hint, written by the one runner. */
+	__atomic_store_n(&gp->usual_nsec, usual, __ATOMIC_RELAXED);
+}
+
+/* How long they take these days: the estimate rises at once and falls by quarters. */
+static void note_estimate(struct kvfree_gp *gp, uint64_t nsec)
 {
 	uint64_t estimate = gp->estimate_nsec - gp->estimate_nsec / 4;
 
 	if (estimate < nsec)
 		estimate = nsec;
-	/* Relaxed, both: hints, written by the one runner. */
+	/* Relaxed: as above. */
 	__atomic_store_n(&gp->estimate_nsec, estimate, __ATOMIC_RELAXED);
+}
+
+/* The length of one whose runner was @preempted tells nothing about the next. */
+static void note_length(struct kvfree_gp *gp, uint64_t nsec, bool preempted)
+{
+	note_usual(gp, nsec, preempted);
+	if (!preempted)
+		note_estimate(gp, nsec);
+	/* Relaxed, both: for the statistics. */
 	if (nsec / 1000000 > gp->longest_msec)
 		__atomic_store_n(&gp->longest_msec, nsec / 1000000,
 				__ATOMIC_RELAXED);
@@ -64,6 +95,7 @@ void kvfree_gp_synchronize(const struct rcu_flavor_struct *flavor)
 void kvfree_gp_run(struct kvfree_gp *gp, const struct rcu_flavor_struct *flavor)
 {
 	uint64_t begin = kvfree_now_nsec();
+	long preempted = times_preempted();
 	unsigned long number;
 
 	/* Relaxed: the tick's service compares it with the clock. */
@@ -75,7 +107,8 @@ void kvfree_gp_run(struct kvfree_gp *gp, const struct rcu_flavor_struct *flavor)
 	kvfree_gp_synchronize(flavor);
 	kvfree_trace(grace_period_over, gp, number);
 	kvfree_hook(KVFREE_HOOK_GRACE_PERIOD_OVER);
-	note_length(gp, kvfree_now_nsec() - begin);
+	note_length(gp, kvfree_now_nsec() - begin,
+			times_preempted() != preempted);
 	__atomic_store_n(&gp->since_msec, 0, __ATOMIC_RELAXED);
 	/* Release: pairs with kvfree_gp_completed(). */
 	__atomic_store_n(&gp->completed, number, __ATOMIC_RELEASE);

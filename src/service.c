@@ -7,6 +7,8 @@
  * See service.h.
  */
 
+#include <sched.h>
+
 #include "count.h"
 #include "placement.h"
 #include "pressure.h"
@@ -79,13 +81,28 @@ static bool help(struct kvfree_domain *domain)
 	return true;
 }
 
+/* Somebody runs a grace period, and may have lost the processor meanwhile. Leave it
+ * this one for a moment: what gets ripe late is memory, and cold by then. */
+static void let_run(struct kvfree_domain *domain)
+{
+	if (kvfree_gp_is_young(&domain->gp))
+		sched_yield();
+}
+
 void kvfree_service_budget(struct kvfree_domain *domain)
 {
-	if (!kvfree_domain_over_budget(domain, 1) ||
-	    kvfree_gp_is_running(&domain->gp))
+	size_t budgets = kvfree_gp_budgets(&domain->gp);
+	bool far;
+
+	if (!kvfree_domain_over_budget(domain, budgets))
 		return;
-	if ((kvfree_gp_is_short(&domain->gp) ||
-	     kvfree_domain_over_budget(domain, 2)) && help(domain))
+	far = kvfree_domain_over_budget(domain, 2 * budgets);
+	if (kvfree_gp_is_running(&domain->gp)) {
+		if (far)
+			let_run(domain);
+		return;
+	}
+	if ((far || kvfree_gp_is_short(&domain->gp)) && help(domain))
 		return;
 	kvfree_service_request_gp(domain);
 }

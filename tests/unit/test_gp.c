@@ -8,6 +8,8 @@
  */
 
 #include <limits.h>
+#include <sched.h>
+#include <sys/resource.h>
 #include <urcu/flavor.h>
 
 #include "cmocka-all.h"
@@ -415,24 +417,129 @@ static const struct rcu_flavor_struct slow_flavor = {
 	.update_synchronize_rcu = take_long,
 };
 
+/* A runner that lost its processor has learned nothing: until one kept it. */
+static bool learns_that_they_are_long(void *unused)
+{
+	(void) unused;
+	run_one(&slow_flavor);
+	return !kvfree_gp_is_short(&gp);
+}
+
 TEST(the_estimate_rises_at_once)
 {
 	assert_true(kvfree_gp_is_short(&gp));
-	run_one(&slow_flavor);
-	assert_false(kvfree_gp_is_short(&gp));
+	assert_true(kvtest_wait(learns_that_they_are_long, NULL, KVTEST_LONG));
 	assert_true(gp.estimate_nsec >= LONG_NSEC);
 	assert_true(gp.longest_msec >= LONG_NSEC / 1000000);
+}
+
+static bool estimate_falls(void *to)
+{
+	run_one(&kvgp_flavor);
+	return gp.estimate_nsec == *(uint64_t *) to;
 }
 
 TEST(the_estimate_falls_by_quarters)
 {
 	const uint64_t ages = (uint64_t) 1 << 60;
+	uint64_t first = ages / 4 * 3, second = ages / 16 * 9;
 
 	gp.estimate_nsec = ages;
-	run_one(&kvgp_flavor);
-	assert_int_equal(gp.estimate_nsec, ages / 4 * 3);
-	run_one(&kvgp_flavor);
-	assert_int_equal(gp.estimate_nsec, ages / 16 * 9);
+	assert_true(kvtest_wait(estimate_falls, &first, KVTEST_LONG));
+	assert_true(kvtest_wait(estimate_falls, &second, KVTEST_LONG));
+}
+
+static void sleep_long(void)
+{
+	const struct timespec nap = { .tv_nsec = LONG_NSEC };
+
+	nanosleep(&nap, NULL);
+}
+
+static const struct rcu_flavor_struct sleepy_flavor = {
+	.update_synchronize_rcu = sleep_long,
+};
+
+/* To wait for readers is not to lose the processor. */
+TEST(the_estimate_rises_where_the_runner_sleeps)
+{
+	run_one(&sleepy_flavor);
+	assert_false(kvfree_gp_is_short(&gp));
+}
+
+static void lose_the_processor(void)
+{
+	struct rusage before, now;
+
+	/* Until the other thread of this processor has had its turn. */
+	getrusage(RUSAGE_THREAD, &before);
+	do {
+		getrusage(RUSAGE_THREAD, &now);
+	} while (now.ru_nivcsw == before.ru_nivcsw);
+}
+
+static const struct rcu_flavor_struct unlucky_flavor = {
+	.update_synchronize_rcu = lose_the_processor,
+};
+
+static int done;	/* atomic */
+
+static void *spin(void *unused)
+{
+	while (!__atomic_load_n(&done, __ATOMIC_SEQ_CST))
+		;
+	return unused;
+}
+
+static cpu_set_t bind_to_one(void)
+{
+	cpu_set_t before, one;
+	int cpu;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	for (cpu = 0; !CPU_ISSET(cpu, &before); cpu++)
+		;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	return before;
+}
+
+TEST(a_runner_that_lost_its_processor_tells_nothing_about_the_next)
+{
+	cpu_set_t before = bind_to_one();
+	pthread_t tid;
+
+	gp.usual_nsec = 2 * KVFREE_GP_CHEAP_NSEC;
+	__atomic_store_n(&done, 0, __ATOMIC_SEQ_CST);
+	tid = kvtest_thread(spin, NULL);
+	run_one(&unlucky_flavor);
+	__atomic_store_n(&done, 1, __ATOMIC_SEQ_CST);
+	kvtest_join(tid);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+	assert_int_equal(gp.estimate_nsec, 0);
+	assert_int_equal(gp.usual_nsec, 0);
+}
+
+TEST(budgets_follow_what_is_usual)
+{
+	gp.usual_nsec = KVFREE_GP_CHEAP_NSEC - 1;
+	assert_int_equal(kvfree_gp_budgets(&gp), 1);
+	gp.usual_nsec = 3 * KVFREE_GP_CHEAP_NSEC;
+	assert_int_equal(kvfree_gp_budgets(&gp), 3);
+	gp.usual_nsec = KVFREE_GP_SHORT_NSEC - 1;
+	assert_int_equal(kvfree_gp_budgets(&gp), KVFREE_GP_MOST_BUDGETS);
+	gp.usual_nsec = KVFREE_GP_SHORT_NSEC;
+	assert_int_equal(kvfree_gp_budgets(&gp), 1);
+}
+
+TEST(one_is_young_for_a_while_after_it_began)
+{
+	assert_false(kvfree_gp_is_young(&gp));
+	gp.since_msec = kvfree_now_msec() + 1000;
+	assert_true(kvfree_gp_is_young(&gp));
+	gp.since_msec = kvfree_now_msec() - KVFREE_GP_YOUNG_MSEC;
+	assert_false(kvfree_gp_is_young(&gp));
 }
 
 static bool short_after_another(void *unused)
@@ -446,7 +553,7 @@ TEST(a_long_one_is_forgotten_after_some_short_ones)
 {
 	uint64_t longest;
 
-	run_one(&slow_flavor);
+	assert_true(kvtest_wait(learns_that_they_are_long, NULL, KVTEST_LONG));
 	longest = gp.longest_msec;
 	assert_true(kvtest_wait(short_after_another, NULL, KVTEST_LONG));
 	assert_true(gp.longest_msec >= longest);
@@ -639,6 +746,10 @@ int main(int argc, char **argv)
 		test(a_wait_without_the_hold_ends_where_none_may_begin),
 		test(the_estimate_rises_at_once),
 		test(the_estimate_falls_by_quarters),
+		test(the_estimate_rises_where_the_runner_sleeps),
+		test(a_runner_that_lost_its_processor_tells_nothing_about_the_next),
+		test(budgets_follow_what_is_usual),
+		test(one_is_young_for_a_while_after_it_began),
 		test(a_long_one_is_forgotten_after_some_short_ones),
 		test(a_stall_is_reported_once_with_all_that_is_known),
 		test(a_flavor_of_the_programs_own_has_no_name),

@@ -389,6 +389,7 @@ TEST(over_the_cap_a_clean_call_waits_and_a_raw_call_does_not)
 	kvgp_hold();
 	__atomic_store_n(&domain->gp.estimate_nsec, KVFREE_GP_SHORT_NSEC,
 			__ATOMIC_SEQ_CST);
+	__atomic_store_n(&domain->gp.usual_nsec, 0, __ATOMIC_SEQ_CST);
 	result = 0;
 	tid = kvtest_thread(queue_over_the_cap, NULL);
 	assert_true(kvtest_wait(queuer_sleeps_at_the_cap, NULL, KVTEST_LONG));

@@ -47,6 +47,7 @@ static void start(unsigned int workers)
 static void set_estimate(uint64_t nsec)
 {
 	__atomic_store_n(&domain->gp.estimate_nsec, nsec, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&domain->gp.usual_nsec, 0, __ATOMIC_SEQ_CST);
 }
 
 static int begin(void **state)
@@ -374,6 +375,19 @@ TEST(over_twice_the_budget_it_runs_one_if_nobody_does)
 	kvfree_workqueue_resume(&kvfree_pool);
 }
 
+/* What interrupts all processors is worth some memory. */
+TEST(while_they_are_dear_more_than_one_budget_waits_for_the_next)
+{
+	uint64_t gp = kvgp_begun();
+
+	__atomic_store_n(&domain->gp.usual_nsec, 3 * KVFREE_GP_CHEAP_NSEC,
+			__ATOMIC_SEQ_CST);
+	queue_clean(3 * BUDGET);
+	assert_int_equal(kvgp_begun(), gp);
+	queue_clean(1);
+	assert_int_equal(kvgp_begun(), gp + 1);
+}
+
 /* Close pages for twice the budget by raw calls that nobody hears. */
 static void fill_budget(void)
 {
@@ -679,6 +693,7 @@ int main(void)
 		test(while_they_are_short_a_clean_call_runs_the_next_itself),
 		test(while_they_are_long_it_asks_for_one_and_goes_on),
 		test(over_twice_the_budget_it_runs_one_if_nobody_does),
+		test(while_they_are_dear_more_than_one_budget_waits_for_the_next),
 		test(in_a_section_it_runs_none_and_asks_for_one),
 		test(in_a_free_function_it_runs_none_and_asks_for_one),
 		test(a_caller_that_is_online_is_offline_meanwhile),
