@@ -46,28 +46,41 @@ static bool push_if_short(struct kvfree_record *record,
 	return true;
 }
 
-static void recycle(struct kvfree_page *page, bool locked)
+static void recycle(struct kvfree_page_list *spent, bool locked)
 {
-	struct kvfree_record *record = page->record;
-	bool kept;
+	struct kvfree_record *record = spent->head->record;
+	struct kvfree_page_list surplus = { NULL, NULL, 0 };
+	struct kvfree_page *page;
 
-	kvfree_domain_unpend(record->domain, page->bytes);
-	kept = locked && push_if_short(record, page);
+	while ((page = kvfree_page_list_pop(spent))) {
+		kvfree_domain_unpend(record->domain, page->bytes);
+		if (!locked || !push_if_short(record, page))
+			kvfree_page_list_push(&surplus, page);
+	}
 	if (locked)
 		kvfree_record_unlock(record);
-	if (!kept)
-		kvfree_page_free(&record->domain->count.page, page);
+	kvfree_page_list_free(&record->domain->count.page, &surplus);
 }
 
-void kvfree_cache_recycle(struct kvfree_page *page)
+void kvfree_cache_recycle(struct kvfree_page_list *spent)
 {
-	recycle(page, kvfree_record_lock_few(page->record));
+	if (spent->head)
+		recycle(spent, kvfree_record_lock_few(spent->head->record));
+}
+
+void kvfree_cache_recycle_try(struct kvfree_page_list *spent)
+{
+	if (spent->head && kvfree_record_trylock(spent->head->record))
+		recycle(spent, true);
 }
 
 void kvfree_cache_recycle_owner(struct kvfree_page *page)
 {
+	struct kvfree_page_list spent = { NULL, NULL, 0 };
+
+	kvfree_page_list_push(&spent, page);
 	kvfree_record_lock(page->record);
-	recycle(page, true);
+	recycle(&spent, true);
 }
 
 bool kvfree_cache_prefill(struct kvfree_record *record)

@@ -42,11 +42,13 @@ static inline void kvfree_cache_push(struct kvfree_record *record,
 }
 
 /*
- * An emptied page goes to the record that filled it if that is short of pages, else to
- * the allocator; what it held is no longer pending. _owner: by the record's owner.
- * Clean context, no lock held.
+ * Emptied pages go to the record that filled them if that is short of pages, else to
+ * the allocator; what they held is no longer pending. All of @spent are of one record.
+ * _try tries for its lock once, and leaves @spent as it is if that is held; _owner
+ * is for the record's owner. Clean context, no lock held.
  */
-void kvfree_cache_recycle(struct kvfree_page *page);
+void kvfree_cache_recycle(struct kvfree_page_list *spent);
+void kvfree_cache_recycle_try(struct kvfree_page_list *spent);
 void kvfree_cache_recycle_owner(struct kvfree_page *page);
 
 /* A page for a cache that has none, so that the next raw call finds one. False: no

@@ -14,8 +14,10 @@
 #include "timer.h"
 #include "trace.h"
 
-/* Pages that a worker takes at once. */
-#define PIECE_PAGES	16
+/* Pages that a worker takes at once: enough to pay for the way to their processor, and
+ * fewer where a free function of the program's own may be slow. */
+#define PIECE_PAGES	64
+#define PIECE_OTHERS	16
 /* Objects of the emergency chain that it takes at once, and frees in one call. */
 #define PIECE_LINKS	4096
 #define LINKS_BULK	64
@@ -133,8 +135,12 @@ static void leak(struct kvfree_domain *domain, size_t nr)
 		nr);
 }
 
-static void page_free(struct kvfree_domain *domain, struct kvfree_page *page)
+/* Free the objects of @page, which then joins @spent; see kvfree_cache_recycle(). */
+static void page_free(struct kvfree_domain *domain, struct kvfree_page *page,
+		struct kvfree_page_list *spent)
 {
+	if (spent->head && spent->head->record != page->record)
+		kvfree_cache_recycle(spent);
 	if (caa_unlikely(!may_free(domain, page->cookie))) {
 		leak(domain, page->nr);
 	} else if (page->nr) {
@@ -142,16 +148,20 @@ static void page_free(struct kvfree_domain *domain, struct kvfree_page *page)
 			kvfree_free_bytes(page->channel, page->ptrs[0]));
 		objects_free(domain, page->channel, page->nr, page->ptrs);
 	}
-	kvfree_cache_recycle(page);
+	kvfree_page_list_push(spent, page);
+	/* No more than a try: the owner may have lost the processor to us. */
+	kvfree_cache_recycle_try(spent);
 }
 
 static void pages_free(struct kvfree_domain *domain,
 		struct kvfree_page_list *pages)
 {
+	struct kvfree_page_list spent = { NULL, NULL, 0 };
 	struct kvfree_page *page;
 
 	while ((page = kvfree_page_list_pop(pages)))
-		page_free(domain, page);
+		page_free(domain, page, &spent);
+	kvfree_cache_recycle(&spent);
 }
 
 /* ------------------------------------------------------------------ */
@@ -289,6 +299,17 @@ static bool piece_wants(const struct kvfree_piece *piece,
 	return false;
 }
 
+/* How many more pages of @list fit into the piece. */
+static unsigned int piece_room(const struct kvfree_piece *piece,
+		unsigned int list)
+{
+	unsigned int room = PIECE_PAGES - piece->nr;
+	unsigned int others = PIECE_OTHERS -
+		piece->pages[KVFREE_CLOSED_WORKERS].nr;
+
+	return list == KVFREE_CLOSED_WORKERS && others < room ? others : room;
+}
+
 /* Take pages of @record. Returns whether its lock could be had. */
 static bool piece_take(struct kvfree_piece *piece, struct kvfree_record *record)
 {
@@ -306,7 +327,7 @@ static bool piece_take(struct kvfree_piece *piece, struct kvfree_record *record)
 	for (list = piece->lists; list--; )
 		piece->nr += kvfree_record_take_pages(record, list,
 				piece_number(piece, record, list),
-				PIECE_PAGES - piece->nr, &piece->pages[list]);
+				piece_room(piece, list), &piece->pages[list]);
 	kvfree_record_unlock(record);
 	return true;
 }
@@ -372,6 +393,7 @@ bool kvfree_piece_take(struct kvfree_domain *domain,
 static void near_free(struct kvfree_domain *domain,
 		struct kvfree_page_list *pages, int cpu)
 {
+	struct kvfree_page_list spent = { NULL, NULL, 0 };
 	struct kvfree_page *page;
 
 	while ((page = kvfree_page_list_pop(pages))) {
@@ -381,9 +403,10 @@ static void near_free(struct kvfree_domain *domain,
 		if (kvfree_placement_follow(cpu, __atomic_load_n(
 				&page->record->tid, __ATOMIC_RELAXED)))
 			kvfree_tick_arm();
-		page_free(domain, page);
+		page_free(domain, page, &spent);
 		kvfree_placement_progress();
 	}
+	kvfree_cache_recycle(&spent);
 	kvfree_placement_release();
 }
 

@@ -169,7 +169,21 @@ static struct kvfree_page *emptied_page(void)
 
 static void recycle(void)
 {
-	kvfree_cache_recycle(emptied_page());
+	struct kvfree_page_list spent = { NULL, NULL, 0 };
+
+	kvfree_page_list_push(&spent, emptied_page());
+	kvfree_cache_recycle(&spent);
+	assert_null(spent.head);
+}
+
+static void recycle_try(void)
+{
+	struct kvfree_page_list spent = { NULL, NULL, 0 };
+
+	kvfree_page_list_push(&spent, emptied_page());
+	kvfree_cache_recycle_try(&spent);
+	assert_non_null(spent.head);
+	kvfree_cache_recycle(&spent);
 }
 
 /* K12 */
@@ -191,6 +205,13 @@ TEST(an_emptied_page_goes_to_the_allocator_while_the_lock_is_held)
 {
 	with_lock_held(recycle);
 	assert_int_equal(kvinside_cached(record), 0);
+	assert_int_equal(pages(), 0);
+	assert_int_equal(domain->pending_bytes, 0);
+}
+
+TEST(an_emptied_page_stays_with_who_has_it_when_a_try_finds_the_lock_held)
+{
+	with_lock_held(recycle_try);
 	assert_int_equal(pages(), 0);
 	assert_int_equal(domain->pending_bytes, 0);
 }

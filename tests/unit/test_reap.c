@@ -18,7 +18,7 @@
 #include "reap.h"
 
 /* Of reap.c. */
-#define PIECE_PAGES	16
+#define PIECE_PAGES	64
 #define PIECE_LINKS	4096
 
 static struct kvfree_domain *domain;

@@ -34,9 +34,14 @@ size_t kvfree_free_malloc_bytes(void *ptr)
 	return 0;
 }
 
-void kvfree_cache_recycle(struct kvfree_page *page)
+void kvfree_cache_recycle(struct kvfree_page_list *spent)
 {
-	(void) page;
+	(void) spent;
+}
+
+void kvfree_cache_recycle_try(struct kvfree_page_list *spent)
+{
+	spent->head = NULL;
 }
 
 void kvfree_cache_recycle_owner(struct kvfree_page *page)
