@@ -382,13 +382,16 @@ static pid_t self_tid(void)
 	return (pid_t) ~(clock >> 3);
 }
 
-/* The record becomes the calling thread's. */
-static bool record_adopt(struct kvfree_record *record)
+/* See to it that thread_exit() runs at the end of this thread. False: it cannot. */
+static bool exit_arm(void)
 {
-	struct kvfree_tls *tls = &kvfree_tls;
+	return key_made && pthread_setspecific(key, &kvfree_tls) == 0;
+}
 
-	if (!key_made || pthread_setspecific(key, tls) != 0)
-		return false;
+/* The record becomes the calling thread's, which has armed its exit: nothing here can
+ * fail, for a blank record could not be put back if its slot was filled meanwhile. */
+static void record_adopt(struct kvfree_record *record)
+{
 	/* Relaxed, all: hints for workers. What the thread writes to its
 	 * record from here on is under the lock. */
 	__atomic_store_n(&record->tid, self_tid(), __ATOMIC_RELAXED);
@@ -398,9 +401,8 @@ static bool record_adopt(struct kvfree_record *record)
 	__atomic_store_n(&record->state, KVFREE_RECORD_OWNED,
 			__ATOMIC_RELAXED);
 	kvfree_hook(KVFREE_HOOK_CLAIMING);
-	tls->record[kvfree_domain_index(record->domain)] = record;
+	kvfree_tls.record[kvfree_domain_index(record->domain)] = record;
 	tls_use(record);
-	return true;
 }
 
 struct kvfree_record *kvfree_record_own(struct kvfree_domain *domain)
@@ -445,23 +447,6 @@ static void claim_end(void)
 	kvfree_tls.claiming = 0;
 }
 
-/* Put a blank record back, from a raw context: any slot, or it stays unused. */
-static void blank_put(struct kvfree_record *record)
-{
-	struct kvfree_domain *domain = record->domain;
-	unsigned int i;
-
-	for (i = 0; i < KVFREE_BLANKS; i++) {
-		struct kvfree_record *none = NULL;
-
-		/* Release: pairs with blank_take(). */
-		if (__atomic_compare_exchange_n(&domain->blank[i], &none,
-				record, false, __ATOMIC_RELEASE,
-				__ATOMIC_RELAXED))
-			return;
-	}
-}
-
 struct kvfree_record *kvfree_record_get_raw(struct kvfree_domain *domain)
 {
 	struct kvfree_tls *tls = &kvfree_tls;
@@ -470,12 +455,10 @@ struct kvfree_record *kvfree_record_get_raw(struct kvfree_domain *domain)
 	if (record || tls->claiming || tls->exited || !key_is_raw_safe())
 		return record;
 	record = claim_begin(domain);
-	if (!record) {
+	if (!record && exit_arm()) {
 		record = blank_take(domain);
-		if (record && !record_adopt(record)) {
-			blank_put(record);
-			record = NULL;
-		}
+		if (record)
+			record_adopt(record);
 	}
 	claim_end();
 	return record;
@@ -491,12 +474,10 @@ struct kvfree_record *kvfree_record_get_clean(struct kvfree_domain *domain)
 	if (record || tls->exited || tls->claiming)
 		return record;
 	record = claim_begin(domain);
-	if (!record) {
+	if (!record && exit_arm()) {
 		record = record_make(domain, KVFREE_RECORD_OWNED);
-		if (record && !record_adopt(record)) {
-			kvfree_record_give_back(record);
-			record = NULL;
-		}
+		if (record)
+			record_adopt(record);
 	}
 	claim_end();
 	return record;
