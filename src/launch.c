@@ -107,8 +107,7 @@ static int create_somehow(pthread_t *thread, void *(*fn)(void *), void *arg)
 	return ret;
 }
 
-int kvfree_launch(pthread_t *thread, void *(*fn)(void *), void *arg,
-		const char *name)
+int kvfree_launch(pthread_t *thread, void *(*fn)(void *), void *arg)
 {
 	sigset_t all, saved;
 	int ret;
@@ -117,8 +116,6 @@ int kvfree_launch(pthread_t *thread, void *(*fn)(void *), void *arg,
 	pthread_sigmask(SIG_SETMASK, &all, &saved);
 	ret = create_somehow(thread, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
-	if (!ret)
-		pthread_setname_np(*thread, name);
 	return ret;
 }
 
@@ -134,7 +131,9 @@ struct slice_attr {
 	uint64_t period;
 };
 
-void kvfree_launch_prompt(void)
+/* So that the thread runs soon after it is woken, while what it works on is still in
+ * the caches. Linux before 6.12 does not look at it, a sandbox may refuse it. */
+static void ask_for_short_slices(void)
 {
 	struct slice_attr attr = { 0 };
 
@@ -144,4 +143,13 @@ void kvfree_launch_prompt(void)
 	attr.size = sizeof(attr);
 	attr.runtime = SLICE_NSEC;
 	syscall(SYS_sched_setattr, 0, &attr, 0);
+}
+
+void kvfree_launched(const char *name)
+{
+	/* A system call for the calling thread. For another one it would be a file
+	 * in /proc, and if the process was forked just then, the child would keep
+	 * the descriptor. */
+	pthread_setname_np(pthread_self(), name);
+	ask_for_short_slices();
 }

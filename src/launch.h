@@ -15,18 +15,15 @@
 /*
  * Create a thread of the library: all signals blocked, SCHED_OTHER and free to
  * run wherever the process could at its start, whatever the creator is; a
- * small stack; named @name, of which the system keeps 15 characters. Where the
- * system refuses a change of scheduling or affinity, the thread has its
- * creator's. 0, or an error number.
+ * small stack. Where the system refuses a change of scheduling or affinity, the
+ * thread has its creator's. 0, or an error number.
  */
-int kvfree_launch(pthread_t *thread, void *(*fn)(void *), void *arg,
-		const char *name);
+int kvfree_launch(pthread_t *thread, void *(*fn)(void *), void *arg);
 
 /*
- * For a thread of the library: ask the scheduler for short slices, so that it runs
- * soon after it is woken, while what it works on is still in the caches. Best
- * effort: Linux before 6.12 does not look at it, a sandbox may refuse it.
+ * What such a thread does first, for itself: take @name, of 15 characters at the most,
+ * and ask the scheduler for short slices. Best effort, both.
  */
-void kvfree_launch_prompt(void);
+void kvfree_launched(const char *name);
 
 #endif /* KVFREE_LAUNCH_H */

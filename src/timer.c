@@ -102,7 +102,7 @@ static void *timer_thread(void *arg)
 {
 	struct kvfree_timer *timer = arg;
 
-	kvfree_launch_prompt();
+	kvfree_launched("kvfree-timer");
 	for (;;) {
 		struct epoll_event events[4];
 		int i, n;
@@ -204,8 +204,7 @@ int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm),
 	timer->pressure = opened.pressure;
 	timer->on_alarm = on_alarm;
 	timer->on_pressure = on_pressure;
-	ret = kvfree_launch(&timer->thread, timer_thread, timer,
-			"kvfree-timer");
+	ret = kvfree_launch(&timer->thread, timer_thread, timer);
 	if (ret) {
 		timer->epoll = timer->stop = timer->pressure = -1;
 		fds_close(&opened);

@@ -72,7 +72,7 @@ static void *worker(void *arg)
 	struct kvfree_workqueue *wq = arg;
 	struct kvfree_work *work;
 
-	kvfree_launch_prompt();
+	kvfree_launched(wq->name);
 	lock(wq);
 	while ((work = next_locked(wq))) {
 		unlock(wq);
@@ -92,10 +92,10 @@ int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers,
 	lock(wq);
 	wq->stop = false;
 	unlock(wq);
+	wq->name = name;
 	wq->nr_threads = 0;
 	while (wq->nr_threads < workers) {
-		ret = kvfree_launch(&wq->threads[wq->nr_threads], worker, wq,
-				name);
+		ret = kvfree_launch(&wq->threads[wq->nr_threads], worker, wq);
 		if (ret) {
 			kvfree_workqueue_stop(wq);
 			errno = ret;

@@ -41,6 +41,7 @@ struct kvfree_workqueue {
 	bool open;			/* under lock: takes items */
 	bool paused;			/* under lock: begins none */
 	bool stop;			/* under lock: the threads end */
+	const char *name;		/* read-only while running: the threads' */
 	unsigned int nr_threads;	/* read-only while running */
 	/* Read-only while running. Not allocated: the child of a fork could
 	 * not give it back. */
@@ -57,8 +58,8 @@ struct kvfree_workqueue {
 /* The process's worker pool. */
 extern struct kvfree_workqueue kvfree_pool;
 
-/* Start @workers threads named @name, KVFREE_MAX_WORKERS at most; 0, or -1 with
- * errno and nothing left behind. Items are not taken yet. */
+/* Start @workers threads named @name, a constant, KVFREE_MAX_WORKERS at most; 0, or -1
+ * with errno and nothing left behind. Items are not taken yet. */
 int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers,
 		const char *name);
 /* Take items from now on. */

@@ -7,6 +7,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "cmocka-all.h"
@@ -24,7 +25,6 @@ struct self {
 	int policy;
 	cpu_set_t cpus;
 	sigset_t blocked;
-	char name[16];
 	size_t stack;
 };
 
@@ -49,13 +49,14 @@ static struct self spawn(void)
 	struct self self = { .policy = -1 };
 	pthread_t thread;
 
-	if (!kvfree_launch(&thread, describe, &self, "kvfree-test"))
+	if (!kvfree_launch(&thread, describe, &self))
 		kvtest_join(thread);
 	return self;
 }
 
 static void *wait_to_end(void *arg)
 {
+	kvfree_launched("kvfree-test");
 	while (sem_wait(arg))
 		;
 	return NULL;
@@ -68,11 +69,35 @@ static void a_thread_has_its_name(void **state)
 
 	(void) state;
 	sem_init(&end, 0, 0);
-	assert_int_equal(kvfree_launch(&thread, wait_to_end, &end,
-		"kvfree-test"), 0);
+	assert_int_equal(kvfree_launch(&thread, wait_to_end, &end), 0);
 	assert_true(kvtest_threads_become("kvfree-test", 1));
 	sem_post(&end);
 	kvtest_join(thread);
+}
+
+static void *take_a_name(void *arg)
+{
+	kvfree_launched("kvfree-test");
+	pthread_getname_np(pthread_self(), arg, 16);
+	return NULL;
+}
+
+/* A child of fork() would inherit it, and have it for good. */
+static void no_descriptor_is_open_while_a_thread_gets_its_name(void **state)
+{
+	struct rlimit limit, none;
+	char name[16] = "";
+	pthread_t thread;
+
+	(void) state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(kvfree_launch(&thread, take_a_name, name), 0);
+	kvtest_join(thread);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_string_equal(name, "kvfree-test");
 }
 
 static void a_thread_takes_no_signals_and_its_creator_still_does(void **state)
@@ -118,8 +143,7 @@ static void large_thread_local_storage_leaves_room_on_the_stack(void **state)
 	pthread_t thread;
 
 	(void) state;
-	assert_int_equal(kvfree_launch(&thread, use_the_stack, NULL,
-		"kvfree-test"), 0);
+	assert_int_equal(kvfree_launch(&thread, use_the_stack, NULL), 0);
 	kvtest_join(thread);
 }
 
@@ -257,8 +281,7 @@ static void lack_of_threads_is_reported(void **state)
 
 	(void) state;
 	kvfault_threads_after(0);
-	assert_int_equal(kvfree_launch(&thread, describe, NULL, "kvfree-test"),
-		EAGAIN);
+	assert_int_equal(kvfree_launch(&thread, describe, NULL), EAGAIN);
 	kvfault_threads_after(-1);
 }
 
@@ -266,6 +289,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thread_has_its_name),
+		cmocka_unit_test(
+			no_descriptor_is_open_while_a_thread_gets_its_name),
 		cmocka_unit_test(
 			a_thread_takes_no_signals_and_its_creator_still_does),
 		cmocka_unit_test(a_stack_is_small),
