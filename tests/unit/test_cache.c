@@ -791,6 +791,7 @@ int main(void)
 		test(a_cache_is_trimmed_to_what_is_kept),
 		test(an_emptied_page_goes_to_the_cache_while_it_has_room),
 		test(an_emptied_page_goes_to_the_allocator_while_the_lock_is_held),
+		test(an_emptied_page_stays_with_who_has_it_when_a_try_finds_the_lock_held),
 		test(an_emptied_page_of_a_record_that_nobody_has_goes_to_the_allocator),
 		test(the_target_falls_by_quarters_to_the_setting),
 		test(the_target_follows_what_is_used_up_to_a_limit),
