@@ -127,7 +127,9 @@ int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
 /*
  * How many bytes of objects, of all threads that use a flavor together, ask for a
  * grace period at once; 4096 to SIZE_MAX / 2, default 1 MiB. Object sizes are
- * estimated from samples. Not more than max_pending_bytes, where that is set.
+ * estimated from samples. _mightsleep calls let up to four times as much wait where
+ * grace periods take more than 50 us. Not more than max_pending_bytes, where that
+ * is set.
  */
 int urcu_kvfree_attr_set_batch_bytes(struct urcu_kvfree_attr *attr,
 		size_t bytes);
@@ -252,8 +254,9 @@ void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
  * caches hot.
  *
  * It may run or wait for a grace period, with the contract of synchronize_rcu():
- *  - when batch_bytes are queued, while grace periods are short (under 200 us) or
- *    when twice as much is queued and nobody runs one;
+ *  - when batch_bytes are queued (or up to four times that: see there), while grace
+ *    periods are short (under 200 us) or when twice as much is queued and nobody
+ *    runs one. While another thread runs one and has no processor, it may yield;
  *  - when max_pending_bytes is set and reached;
  *  - when there is no memory for a page; it then frees @ptr itself.
  *
