@@ -11,7 +11,6 @@
  * (The idea is Linux's sheaves for kmem caches.)
  */
 
-#include <malloc.h>
 #include <string.h>
 
 #include "area.h"
@@ -167,7 +166,10 @@ void *urcu_kvrealloc(void *ptr, size_t size)
 	if (!large && size < large_threshold())
 		return realloc(ptr, size);
 	usable = large ? kvfree_area_usable(ptr) :
-		malloc_usable_size(ptr);
+		kvfree_free_malloc_bytes(ptr);
+	/* Where nobody knows how much to copy it stays with malloc. */
+	if (!usable)
+		return realloc(ptr, size);
 	if (size <= usable && size > usable / 2)
 		return ptr;
 	fresh = urcu_kvmalloc(size);
