@@ -543,7 +543,9 @@ static void go_outside(void)
 		for (n = 0; record && n < record->nr_stash; n++) {
 			struct slot *slot = slot_find(record->stash[n]);
 
-			if (slot && WORD_STATE(slot->word) != SLOT_KEPT)
+			/* Relaxed: it is in our record, and nobody else changes it. */
+			if (slot && WORD_STATE(__atomic_load_n(&slot->word,
+					__ATOMIC_RELAXED)) != SLOT_KEPT)
 				object_freed(slot, kind_of_malloc(slot),
 					canaries_alive(slot, record->stash[n]),
 					SLOT_KEPT);
