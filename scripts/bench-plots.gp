@@ -9,7 +9,7 @@
 
 set datafile missing "NaN"
 set grid linecolor rgb "#dddddd"
-set key left top
+set key outside right center
 set border 3
 set tics nomirror
 set style data linespoints
@@ -28,9 +28,9 @@ title_of(i) = (i == 1) ? "kvfree (clean call)" : \
 
 do for [form in "svg png"] {
 	if (form eq "svg") {
-		set terminal svg size 800,480 font "sans-serif,13" background "white"
+		set terminal svg size 960,480 font "sans-serif,13" background "white"
 	} else {
-		set terminal pngcairo size 800,480 font "sans-serif,11"
+		set terminal pngcairo size 960,480 font "sans-serif,11"
 	}
 
 	if (lines_of("throughput.dat") > 2) {
@@ -42,7 +42,6 @@ do for [form in "svg png"] {
 		unset logscale y
 		set yrange [0:*]
 		set xrange [*:*]
-		set key right top
 		plot dir."/throughput.dat" using 1:3 title title_of(1) linecolor rgb color[1] linewidth 2, \
 			"" using 1:8 title title_of(2) linecolor rgb color[2] linewidth 2, \
 			"" using 1:4 title title_of(3) linecolor rgb color[3] linewidth 2, \
@@ -64,7 +63,6 @@ do for [form in "svg png"] {
 		set yrange [*:*]
 		set xtics (64, 256, "1K" 1024, "4K" 4096, "16K" 16384, \
 			"64K" 65536, "256K" 262144)
-		set key right top
 		plot dir."/sizes.dat" using 1:($2 * 1e6) title title_of(1) linecolor rgb color[1] linewidth 2, \
 			"" using 1:($4 * 1e6) title title_of(2) linecolor rgb color[2] linewidth 2, \
 			"" using 1:($3 * 1e6) title title_of(3) linecolor rgb color[3] linewidth 2, \
@@ -82,7 +80,7 @@ do for [form in "svg png"] {
 		set ylabel "ns of CPU time per object"
 		set xrange [*:*]
 		set yrange [0:*]
-		set key left top
+		set key outside right center
 		plot dir."/busy.dat" using 1:2 title title_of(1) linecolor rgb color[1] linewidth 2, \
 			"" using 1:4 title title_of(4) linecolor rgb color[4], \
 			"" using 1:3 title title_of(6) linecolor rgb color[6]
@@ -100,7 +98,7 @@ do for [form in "svg png"] {
 		set xrange [1:1e6]
 		set yrange [*:*]
 		set format x "10^{%L}"
-		set key left top
+		set key outside right center
 		plot for [i in "3 1 4 5 6"] dir."/E5-".who[int(i)].".csv" \
 			using 3:($1 / 1000) skip 1 title title_of(int(i)) \
 			linecolor rgb color[int(i)] linewidth (int(i) < 4 ? 2 : 1)
@@ -115,7 +113,7 @@ do for [form in "svg png"] {
 		set ylabel "resident MB"
 		set xrange [0:*]
 		set yrange [0:*]
-		set key left top
+		set key outside right center
 		plot for [i in "3 2 1 4 5 6"] dir."/E7-".who[int(i)].".csv" \
 			using 1:($2 / 1024) skip 1 title title_of(int(i)) \
 			linecolor rgb color[int(i)] linewidth (int(i) < 4 ? 2 : 1)
