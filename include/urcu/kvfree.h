@@ -288,7 +288,8 @@ bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
  *
  * When it returns, every object queued with @flavor before the call, by any
  * thread, is freed: before a module that owns a channel is unloaded, before a leak
- * check. rcu_barrier() does not wait for this library, nor does this call wait for
+ * check. (With recycling a thread may have up to eight of its own set aside, for its
+ * next urcu_kvmalloc(). They are memory that is free, and counted so.) rcu_barrier() does not wait for this library, nor does this call wait for
  * call_rcu(): a program that uses both needs both. Does its own work where it can,
  * without waiting for a timer.
  *
