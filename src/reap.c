@@ -154,14 +154,13 @@ static void page_free(struct kvfree_domain *domain, struct kvfree_page *page,
 }
 
 static void pages_free(struct kvfree_domain *domain,
-		struct kvfree_page_list *pages)
+		struct kvfree_page_list *pages, struct kvfree_page_list *spent)
 {
-	struct kvfree_page_list spent = { NULL, NULL, 0 };
 	struct kvfree_page *page;
 
 	while ((page = kvfree_page_list_pop(pages)))
-		page_free(domain, page, &spent);
-	kvfree_cache_recycle(&spent);
+		page_free(domain, page, spent);
+	kvfree_cache_recycle(spent);
 }
 
 /* ------------------------------------------------------------------ */
@@ -391,9 +390,9 @@ bool kvfree_piece_take(struct kvfree_domain *domain,
 
 /* Free pages of malloc's objects on processor @cpu, where their owners are. */
 static void near_free(struct kvfree_domain *domain,
-		struct kvfree_page_list *pages, int cpu)
+		struct kvfree_page_list *pages, struct kvfree_page_list *spent,
+		int cpu)
 {
-	struct kvfree_page_list spent = { NULL, NULL, 0 };
 	struct kvfree_page *page;
 
 	while ((page = kvfree_page_list_pop(pages))) {
@@ -403,10 +402,10 @@ static void near_free(struct kvfree_domain *domain,
 		if (kvfree_placement_follow(cpu, __atomic_load_n(
 				&page->record->tid, __ATOMIC_RELAXED)))
 			kvfree_tick_arm();
-		page_free(domain, page, &spent);
+		page_free(domain, page, spent);
 		kvfree_placement_progress();
 	}
-	kvfree_cache_recycle(&spent);
+	kvfree_cache_recycle(spent);
 	kvfree_placement_release();
 }
 
@@ -417,10 +416,11 @@ bool kvfree_piece_free(struct kvfree_domain *domain,
 	bool more = false;
 
 	kvfree_hook(KVFREE_HOOK_PIECE);
-	near_free(domain, near, piece->cpu);
+	near_free(domain, near, &piece->spent, piece->cpu);
 	if (piece->lists == KVFREE_CLOSED_LISTS) {
 		more = piece->pages[KVFREE_CLOSED_WORKERS].nr;
-		pages_free(domain, &piece->pages[KVFREE_CLOSED_WORKERS]);
+		pages_free(domain, &piece->pages[KVFREE_CLOSED_WORKERS],
+				&piece->spent);
 		if (chain_piece(domain, piece->completed, PIECE_LINKS))
 			more = true;
 		/* Acq_rel, a read-modify-write: pairs with kvfree_piece_take().
@@ -444,6 +444,7 @@ static void record_piece(struct kvfree_record *record,
 		unsigned long cookie)
 {
 	struct kvfree_page_list pages = { NULL, NULL, 0 };
+	struct kvfree_page_list spent = { NULL, NULL, 0 };
 	struct kvfree_hand hand;
 	unsigned int list;
 
@@ -453,7 +454,7 @@ static void record_piece(struct kvfree_record *record,
 		kvfree_record_take_pages(record, list, cookie,
 				PIECE_PAGES - pages.nr, &pages);
 	kvfree_record_unlock(record);
-	pages_free(record->domain, &pages);
+	pages_free(record->domain, &pages, &spent);
 	kvfree_hand_close(record->domain, &hand);
 }
 

@@ -40,6 +40,7 @@ void kvfree_hands_release(struct kvfree_domain *domain);
 struct kvfree_piece {
 	struct kvfree_hand hand;
 	struct kvfree_page_list pages[KVFREE_CLOSED_LISTS];
+	struct kvfree_page_list spent;	/* those that are free, of one record */
 	unsigned int nr;		/* pages in all */
 	unsigned int lists;		/* that it is taken from */
 	unsigned long completed;	/* what is over */
