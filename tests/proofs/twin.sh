@@ -32,4 +32,5 @@ fi
 for file in "$@"; do
 	$compiler -c "$dir/src/$file" -o "$dir/$file.o"
 done
-$compiler -r -nostdlib -o "$output" "$dir"/*.o
+# clang warns of flags that a link has no use for, which may be an error.
+$compiler -Wno-unused-command-line-argument -r -nostdlib -o "$output" "$dir"/*.o
