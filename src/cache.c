@@ -53,7 +53,6 @@ static void recycle(struct kvfree_page_list *spent, bool locked)
 	struct kvfree_page *page;
 
 	while ((page = kvfree_page_list_pop(spent))) {
-		kvfree_domain_unpend(record->domain, page->bytes);
 		if (!locked || !push_if_short(record, page))
 			kvfree_page_list_push(&surplus, page);
 	}
@@ -78,6 +77,7 @@ void kvfree_cache_recycle_owner(struct kvfree_page *page)
 {
 	struct kvfree_page_list spent = { NULL, NULL, 0 };
 
+	kvfree_domain_unpend(page->record->domain, page->bytes);
 	kvfree_page_list_push(&spent, page);
 	kvfree_record_lock(page->record);
 	recycle(&spent, true);

@@ -43,9 +43,9 @@ static inline void kvfree_cache_push(struct kvfree_record *record,
 
 /*
  * Emptied pages go to the record that filled them if that is short of pages, else to
- * the allocator; what they held is no longer pending. All of @spent are of one record.
- * _try tries for its lock once, and leaves @spent as it is if that is held; _owner
- * is for the record's owner. Clean context, no lock held.
+ * the allocator. All of @spent are of one record. _try tries for its lock once, and
+ * leaves @spent as it is if that is held. _owner is for the record's owner; what the
+ * page held is no longer pending. Clean context, no lock held.
  */
 void kvfree_cache_recycle(struct kvfree_page_list *spent);
 void kvfree_cache_recycle_try(struct kvfree_page_list *spent);

@@ -14,8 +14,8 @@
 #include "timer.h"
 #include "trace.h"
 
-/* Pages that a worker takes at once: enough to pay for the way to their processor, and
- * fewer where a free function of the program's own may be slow. */
+/* Pages that a worker takes at once: enough to pay for the way to their processor. Of
+ * those whose free function may be slow, and in a barrier, fewer. */
 #define PIECE_PAGES	64
 #define PIECE_OTHERS	16
 /* Objects of the emergency chain that it takes at once, and frees in one call. */
@@ -148,6 +148,7 @@ static void page_free(struct kvfree_domain *domain, struct kvfree_page *page,
 			kvfree_free_bytes(page->channel, page->ptrs[0]));
 		objects_free(domain, page->channel, page->nr, page->ptrs);
 	}
+	kvfree_domain_unpend(domain, page->bytes);
 	kvfree_page_list_push(spent, page);
 	/* No more than a try: the owner may have lost the processor to us. */
 	kvfree_cache_recycle_try(spent);
@@ -309,6 +310,14 @@ static unsigned int piece_room(const struct kvfree_piece *piece,
 	return list == KVFREE_CLOSED_WORKERS && others < room ? others : room;
 }
 
+/* Others count by themselves: where they always fill their part, the walk must go on
+ * from there all the same. */
+static bool piece_is_full(const struct kvfree_piece *piece)
+{
+	return piece->nr == PIECE_PAGES ||
+		piece->pages[KVFREE_CLOSED_WORKERS].nr == PIECE_OTHERS;
+}
+
 /* Take pages of @record. Returns whether its lock could be had. */
 static bool piece_take(struct kvfree_piece *piece, struct kvfree_record *record)
 {
@@ -358,7 +367,7 @@ static bool piece_collect(struct kvfree_domain *domain, struct kvfree_piece *pie
 	do {
 		if (piece_wants(piece, record) && !piece_take(piece, record))
 			left = true;
-		if (piece->nr == PIECE_PAGES) {
+		if (piece_is_full(piece)) {
 			__atomic_store_n(&domain->reap_at, record,
 					__ATOMIC_RELAXED);
 			return true;
@@ -452,7 +461,7 @@ static void record_piece(struct kvfree_record *record,
 	kvfree_record_lock(record);
 	for (list = 0; list < KVFREE_CLOSED_LISTS; list++)
 		kvfree_record_take_pages(record, list, cookie,
-				PIECE_PAGES - pages.nr, &pages);
+				PIECE_OTHERS - pages.nr, &pages);
 	kvfree_record_unlock(record);
 	pages_free(record->domain, &pages, &spent);
 	kvfree_hand_close(record->domain, &hand);

@@ -19,6 +19,7 @@
 
 /* Of reap.c. */
 #define PIECE_PAGES	64
+#define PIECE_OTHERS	16
 #define PIECE_LINKS	4096
 
 static struct kvfree_domain *domain;
@@ -400,6 +401,28 @@ TEST(a_piece_begins_where_the_last_one_ended)
 	assert_false(kvarena_is_freed(kvarena_nth(0)));
 	assert_int_equal(free_one_piece(), PIECE_PAGES);
 	assert_true(kvarena_is_freed(kvarena_nth(0)));
+	kvfree_record_give_back(first);
+	kvfree_record_give_back(last);
+}
+
+/* One that always has much of them keeps nobody else waiting. */
+TEST(a_piece_of_others_begins_where_the_last_one_ended)
+{
+	struct kvfree_record *last = kvfree_record_make_blank(domain);
+	struct kvfree_record *first = kvfree_record_make_blank(domain);
+	void *object = kvarena_nth(0);
+	unsigned int pages;
+
+	queue_page_on(last, channel->number, 1);
+	for (pages = 0; pages < 10 * PIECE_OTHERS; pages++)
+		queue_page_on(first, channel->number, 1);
+	assert_ptr_equal(domain->records, first);
+	first->cpu = last->cpu;
+	run_grace_period();
+	assert_int_equal(free_one_piece(), PIECE_OTHERS);
+	assert_false(kvarena_is_freed(object));
+	assert_int_equal(free_one_piece(), PIECE_OTHERS);
+	assert_true(kvarena_is_freed(object));
 	kvfree_record_give_back(first);
 	kvfree_record_give_back(last);
 }
@@ -898,6 +921,7 @@ int main(int argc, char **argv)
 		test(with_debugging_all_is_the_workers),
 		test(a_piece_has_a_bounded_number_of_pages),
 		test(a_piece_begins_where_the_last_one_ended),
+		test(a_piece_of_others_begins_where_the_last_one_ended),
 		test(a_piece_comes_from_one_processor),
 		test(a_record_whose_lock_is_held_is_passed_by),
 		test(a_record_with_nothing_ripe_is_not_locked),
