@@ -41,8 +41,8 @@ bool kvfree_gp_begin(struct kvfree_gp *gp)
 	return kvfree_gp_begin_for(gp, kvfree_gp_cookie(gp));
 }
 
-/* How often the calling thread has lost its processor. Not the clock of its own time:
- * asking for that is where the kernel takes the processor from it. */
+/* How often the calling thread has lost its processor. (The clock of its own processor
+ * time would do, but when it is read, the kernel ends the time slice if it is used up.) */
 static long times_preempted(void)
 {
 	struct rusage usage = { 0 };
@@ -51,13 +51,18 @@ static long times_preempted(void)
 	return usage.ru_nivcsw;
 }
 
-/* How long they usually take: an average, begun anew when a runner lost its processor.
- * There are too many threads then, and what waits long is cold. */
+/*
+ * How long short ones usually take: an average, begun anew when a runner lost its
+ * processor. There are too many threads then, and what waits long is cold.
+ */
 static void note_usual(struct kvfree_gp *gp, uint64_t nsec, bool preempted)
 {
-	uint64_t usual = preempted ? 0 :
-		gp->usual_nsec - gp->usual_nsec / 32 + nsec / 32;
+	uint64_t usual = gp->usual_nsec;
 
+	if (preempted)
+		usual = 0;
+	else if (nsec < KVFREE_GP_SHORT_NSEC)
+		usual += nsec / 32 - usual / 32;
 	/* Relaxed: a hint, written by the one runner. */
 	__atomic_store_n(&gp->usual_nsec, usual, __ATOMIC_RELAXED);
 }
@@ -73,12 +78,14 @@ static void note_estimate(struct kvfree_gp *gp, uint64_t nsec)
 	__atomic_store_n(&gp->estimate_nsec, estimate, __ATOMIC_RELAXED);
 }
 
-/* The length of one whose runner was @preempted tells nothing about the next. */
+/* If the runner was @preempted, the length tells nothing about the next one; but
+ * nobody loses the processor for so long that a reader is not more likely. */
 static void note_length(struct kvfree_gp *gp, uint64_t nsec, bool preempted)
 {
+	bool unlucky = preempted && nsec / 1000000 < KVFREE_GP_YOUNG_MSEC;
+
 	note_usual(gp, nsec, preempted);
-	if (!preempted)
-		note_estimate(gp, nsec);
+	note_estimate(gp, unlucky ? 0 : nsec);
 	/* Relaxed, both: for the statistics. */
 	if (nsec / 1000000 > gp->longest_msec)
 		__atomic_store_n(&gp->longest_msec, nsec / 1000000,
@@ -94,8 +101,9 @@ void kvfree_gp_synchronize(const struct rcu_flavor_struct *flavor)
 
 void kvfree_gp_run(struct kvfree_gp *gp, const struct rcu_flavor_struct *flavor)
 {
-	uint64_t begin = kvfree_now_nsec();
+	/* Around the clock: nothing that it counts is to go unnoticed. */
 	long preempted = times_preempted();
+	uint64_t begin = kvfree_now_nsec(), nsec;
 	unsigned long number;
 
 	/* Relaxed: the tick's service compares it with the clock. */
@@ -107,8 +115,8 @@ void kvfree_gp_run(struct kvfree_gp *gp, const struct rcu_flavor_struct *flavor)
 	kvfree_gp_synchronize(flavor);
 	kvfree_trace(grace_period_over, gp, number);
 	kvfree_hook(KVFREE_HOOK_GRACE_PERIOD_OVER);
-	note_length(gp, kvfree_now_nsec() - begin,
-			times_preempted() != preempted);
+	nsec = kvfree_now_nsec() - begin;
+	note_length(gp, nsec, times_preempted() != preempted);
 	__atomic_store_n(&gp->since_msec, 0, __ATOMIC_RELAXED);
 	/* Release: pairs with kvfree_gp_completed(). */
 	__atomic_store_n(&gp->completed, number, __ATOMIC_RELEASE);

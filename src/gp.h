@@ -44,7 +44,7 @@ struct kvfree_gp {
 	bool running;		/* the same: somebody runs one */
 	uint64_t since_msec;	/* atomic: when it began, or 0 */
 	uint64_t estimate_nsec;	/* atomic: how long they take these days */
-	uint64_t usual_nsec;	/* atomic: the same, an average */
+	uint64_t usual_nsec;	/* atomic: an average of short ones */
 	uint64_t longest_msec;	/* atomic: of all so far */
 	uint64_t count;		/* atomic: that were run */
 	uint64_t stall_since;	/* tick's service: the since_msec it watches */
@@ -58,8 +58,8 @@ struct kvfree_gp {
 #define KVFREE_GP_SHORT_NSEC	200000
 /* One that runs is called young for so long. */
 #define KVFREE_GP_YOUNG_MSEC	100
-/* How long one may usually take for one byte budget, and the budgets that one waits for
- * at the most. */
+/* A grace period that usually takes twice as long is run every second byte budget, and so
+ * on, up to so many budgets. */
 #define KVFREE_GP_CHEAP_NSEC	25000
 #define KVFREE_GP_MOST_BUDGETS	4
 
@@ -120,21 +120,21 @@ static inline bool kvfree_gp_is_short(const struct kvfree_gp *gp)
 /*
  * Byte budgets that a clean caller lets go by before it runs a grace period. One that
  * interrupts all processors (membarrier, in a virtual machine above all) takes as long as
- * a few thousand calls: that is worth the memory. Those that wait for readers are
- * run by a thread of the library, and cost the caller nothing.
+ * a few thousand calls: that is worth the memory. Long ones are run by a thread of the
+ * library and cost the caller nothing.
  */
 static inline size_t kvfree_gp_budgets(const struct kvfree_gp *gp)
 {
-	uint64_t usual = __atomic_load_n(&gp->usual_nsec, __ATOMIC_RELAXED);
-	size_t budgets = (size_t) (usual / KVFREE_GP_CHEAP_NSEC);
+	uint64_t budgets = __atomic_load_n(&gp->usual_nsec, __ATOMIC_RELAXED) /
+			KVFREE_GP_CHEAP_NSEC;
 
-	if (budgets < 1 || usual >= KVFREE_GP_SHORT_NSEC)
+	if (budgets < 1 || !kvfree_gp_is_short(gp))
 		return 1;
-	return budgets < KVFREE_GP_MOST_BUDGETS ? budgets :
+	return budgets < KVFREE_GP_MOST_BUDGETS ? (size_t) budgets :
 		KVFREE_GP_MOST_BUDGETS;
 }
 
-/* Whether the one that runs may be over in a moment: it is not kept by a reader. */
+/* Whether one runs that began not long ago. */
 static inline bool kvfree_gp_is_young(const struct kvfree_gp *gp)
 {
 	uint64_t since = __atomic_load_n(&gp->since_msec, __ATOMIC_RELAXED);

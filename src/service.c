@@ -8,6 +8,7 @@
  */
 
 #include <sched.h>
+#include <urcu/flavor.h>
 
 #include "count.h"
 #include "placement.h"
@@ -81,17 +82,28 @@ static bool help(struct kvfree_domain *domain)
 	return true;
 }
 
-/* Somebody runs a grace period, and may have lost the processor meanwhile. Leave it
- * this one for a moment: what gets ripe late is memory, and cold by then. */
+/*
+ * A grace period runs and much is waiting. While they are short, the runner may have
+ * lost its processor: give it this one. Not if it may be waiting for this thread.
+ */
 static void let_run(struct kvfree_domain *domain)
 {
-	if (kvfree_gp_is_young(&domain->gp))
+	if (kvfree_gp_is_short(&domain->gp) &&
+	    kvfree_gp_is_young(&domain->gp) &&
+	    !kvfree_domain_flavor(domain)->read_ongoing())
 		sched_yield();
+}
+
+/* How many budgets may wait for the next: one, where there is a cap. */
+static size_t budgets_of(const struct kvfree_domain *domain)
+{
+	return kvfree_setting(max_pending_bytes) ? 1 :
+		kvfree_gp_budgets(&domain->gp);
 }
 
 void kvfree_service_budget(struct kvfree_domain *domain)
 {
-	size_t budgets = kvfree_gp_budgets(&domain->gp);
+	size_t budgets = budgets_of(domain);
 	bool far;
 
 	if (!kvfree_domain_over_budget(domain, budgets))

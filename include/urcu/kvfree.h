@@ -127,9 +127,9 @@ int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
 /*
  * How many bytes of objects, of all threads that use a flavor together, ask for a
  * grace period at once; 4096 to SIZE_MAX / 2, default 1 MiB. Object sizes are
- * estimated from samples. _mightsleep calls let up to four times as much wait where
- * grace periods take more than 50 us. Not more than max_pending_bytes, where that
- * is set.
+ * estimated from samples. Without max_pending_bytes, _mightsleep calls let up to
+ * four times as much wait where grace periods take 50 to 200 us. Not more than
+ * max_pending_bytes, where that is set.
  */
 int urcu_kvfree_attr_set_batch_bytes(struct urcu_kvfree_attr *attr,
 		size_t bytes);
@@ -256,7 +256,8 @@ void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
  * It may run or wait for a grace period, with the contract of synchronize_rcu():
  *  - when batch_bytes are queued (or up to four times that: see there), while grace
  *    periods are short (under 200 us) or when twice as much is queued and nobody
- *    runs one. While another thread runs one and has no processor, it may yield;
+ *    runs one. When twice as much is queued and another thread runs one, it may
+ *    give up its processor for once;
  *  - when max_pending_bytes is set and reached;
  *  - when there is no memory for a page; it then frees @ptr itself.
  *
@@ -288,8 +289,8 @@ bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
  *
  * When it returns, every object queued with @flavor before the call, by any
  * thread, is freed: before a module that owns a channel is unloaded, before a leak
- * check. (With recycling a thread may have up to eight of its own set aside, for its
- * next urcu_kvmalloc(). They are memory that is free, and counted so.) rcu_barrier() does not wait for this library, nor does this call wait for
+ * check. Those that a thread has set aside for its next urcu_kvmalloc(), eight at
+ * the most, count as freed. rcu_barrier() does not wait for this library, nor does this call wait for
  * call_rcu(): a program that uses both needs both. Does its own work where it can,
  * without waiting for a timer.
  *

@@ -460,26 +460,56 @@ static const struct rcu_flavor_struct sleepy_flavor = {
 	.update_synchronize_rcu = sleep_long,
 };
 
+static bool learns_in_its_sleep(void *unused)
+{
+	(void) unused;
+	run_one(&sleepy_flavor);
+	return !kvfree_gp_is_short(&gp);
+}
+
 /* To wait for readers is not to lose the processor. */
 TEST(the_estimate_rises_where_the_runner_sleeps)
 {
-	run_one(&sleepy_flavor);
-	assert_false(kvfree_gp_is_short(&gp));
+	assert_true(kvtest_wait(learns_in_its_sleep, NULL, KVTEST_LONG));
 }
 
+static bool lost_it;
+
+static bool has_lost_it(void *before)
+{
+	struct rusage now = { 0 };
+
+	getrusage(RUSAGE_THREAD, &now);
+	return now.ru_nivcsw != *(long *) before;
+}
+
+/* Until the other thread of this processor has had its turn. */
 static void lose_the_processor(void)
 {
-	struct rusage before, now;
+	uint64_t until = kvfree_now_msec() + KVFREE_GP_YOUNG_MSEC / 2;
+	struct rusage before = { 0 };
 
-	/* Until the other thread of this processor has had its turn. */
 	getrusage(RUSAGE_THREAD, &before);
 	do {
-		getrusage(RUSAGE_THREAD, &now);
-	} while (now.ru_nivcsw == before.ru_nivcsw);
+		lost_it = has_lost_it(&before.ru_nivcsw);
+	} while (!lost_it && kvfree_now_msec() < until);
 }
 
 static const struct rcu_flavor_struct unlucky_flavor = {
 	.update_synchronize_rcu = lose_the_processor,
+};
+
+static void take_very_long(void)
+{
+	const struct timespec nap = {
+		.tv_nsec = KVFREE_GP_YOUNG_MSEC * 1000000L,
+	};
+
+	nanosleep(&nap, NULL);
+}
+
+static const struct rcu_flavor_struct patient_flavor = {
+	.update_synchronize_rcu = take_very_long,
 };
 
 static int done;	/* atomic */
@@ -489,6 +519,16 @@ static void *spin(void *unused)
 	while (!__atomic_load_n(&done, __ATOMIC_SEQ_CST))
 		;
 	return unused;
+}
+
+/* On a busy machine it may be gone for so long that it counts as a reader's time. */
+static bool learns_nothing(void *unused)
+{
+	(void) unused;
+	gp.estimate_nsec = 0;
+	gp.usual_nsec = 2 * KVFREE_GP_CHEAP_NSEC;
+	run_one(&unlucky_flavor);
+	return lost_it && gp.estimate_nsec == 0 && gp.usual_nsec == 0;
 }
 
 static cpu_set_t bind_to_one(void)
@@ -508,17 +548,25 @@ static cpu_set_t bind_to_one(void)
 TEST(a_runner_that_lost_its_processor_tells_nothing_about_the_next)
 {
 	cpu_set_t before = bind_to_one();
+	bool nothing;
 	pthread_t tid;
 
-	gp.usual_nsec = 2 * KVFREE_GP_CHEAP_NSEC;
 	__atomic_store_n(&done, 0, __ATOMIC_SEQ_CST);
 	tid = kvtest_thread(spin, NULL);
-	run_one(&unlucky_flavor);
+	nothing = kvtest_wait(learns_nothing, NULL, KVTEST_LONG);
 	__atomic_store_n(&done, 1, __ATOMIC_SEQ_CST);
 	kvtest_join(tid);
 	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
-	assert_int_equal(gp.estimate_nsec, 0);
-	assert_int_equal(gp.usual_nsec, 0);
+	assert_true(nothing);
+}
+
+/* Nobody loses it for so long: that is a reader. */
+TEST(a_very_long_one_counts_whatever_its_runner_lost)
+{
+	gp.usual_nsec = 2 * KVFREE_GP_CHEAP_NSEC;
+	gp.since_msec = 0;
+	run_one(&patient_flavor);
+	assert_false(kvfree_gp_is_short(&gp));
 }
 
 TEST(budgets_follow_what_is_usual)
@@ -529,7 +577,7 @@ TEST(budgets_follow_what_is_usual)
 	assert_int_equal(kvfree_gp_budgets(&gp), 3);
 	gp.usual_nsec = KVFREE_GP_SHORT_NSEC - 1;
 	assert_int_equal(kvfree_gp_budgets(&gp), KVFREE_GP_MOST_BUDGETS);
-	gp.usual_nsec = KVFREE_GP_SHORT_NSEC;
+	gp.estimate_nsec = KVFREE_GP_SHORT_NSEC;
 	assert_int_equal(kvfree_gp_budgets(&gp), 1);
 }
 
@@ -748,6 +796,7 @@ int main(int argc, char **argv)
 		test(the_estimate_falls_by_quarters),
 		test(the_estimate_rises_where_the_runner_sleeps),
 		test(a_runner_that_lost_its_processor_tells_nothing_about_the_next),
+		test(a_very_long_one_counts_whatever_its_runner_lost),
 		test(budgets_follow_what_is_usual),
 		test(one_is_young_for_a_while_after_it_began),
 		test(a_long_one_is_forgotten_after_some_short_ones),

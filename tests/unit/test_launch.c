@@ -88,15 +88,18 @@ static void no_descriptor_is_open_while_a_thread_gets_its_name(void **state)
 	struct rlimit limit, none;
 	char name[16] = "";
 	pthread_t thread;
+	int ret;
 
 	(void) state;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	none = limit;
 	none.rlim_cur = 0;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	assert_int_equal(kvfree_launch(&thread, take_a_name, name), 0);
-	kvtest_join(thread);
+	ret = kvfree_launch(&thread, take_a_name, name);
+	if (!ret)
+		kvtest_join(thread);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(ret, 0);
 	assert_string_equal(name, "kvfree-test");
 }
 

@@ -199,6 +199,7 @@ TEST(helped_counts_grace_periods_that_clean_calls_ran)
 	__atomic_fetch_add(&domain->uncovered, kvfree_setting(batch_bytes),
 			__ATOMIC_SEQ_CST);
 	__atomic_store_n(&domain->gp.estimate_nsec, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&domain->gp.usual_nsec, 0, __ATOMIC_SEQ_CST);
 	kvfree_service_budget(domain);
 	assert_int_equal(now().helped, before.helped + 1);
 	assert_int_equal(now().grace_periods, before.grace_periods + 1);
