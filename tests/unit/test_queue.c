@@ -293,9 +293,11 @@ TEST(each_mightsleep_call_frees_one_ripe_object)
 
 TEST(reclaim_frees_as_many_as_it_is_told_also_inside_a_section)
 {
-	queue_raw(20);
+	/* Workers leave what is ripe to who makes clean calls. */
+	queue_clean(20);
 	kvgp_let_go();
 	kvinside_ripen(record);
+	kvinside_settle();	/* no refill holds the lock meanwhile */
 	kvgp_set_in_section(true);
 	assert_int_equal(urcu_kvfree_rcu_reclaim_flavor(&kvgp_flavor, 3), 3);
 	kvgp_set_in_section(false);
