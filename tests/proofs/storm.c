@@ -56,6 +56,8 @@ static struct object *published;	/* atomic; read under RCU */
 static unsigned int next_recycled, next_slot;
 static long delivered, in_library, queued_malloc, queued_channel, freed_channel;
 static int stop;
+static int calm;		/* handlers queue nothing any more */
+static int inside;		/* handlers that run and may queue */
 
 static pid_t gettid_(void)
 {
@@ -115,20 +117,38 @@ static void queue_slot(void)
 		urcu_kvfree_rcu_flavor(flavor, object, head);
 }
 
-static void handler(int signo, siginfo_t *info, void *context)
+static void strike(void)
 {
 	int saved = errno;
 
-	(void) context;
 	errno = 4711;
 	queue_recycled();
 	queue_slot();
 	if (errno != 4711)
 		proof_fail("a raw call changed errno to %d", errno);
 	errno = saved;
-	if (signo == STORM)
-		proof_add(info->si_value.sival_int ? &in_library : &delivered,
-			1);
+}
+
+/* A signal of a timer that is gone may come late, to a thread that had no processor. */
+static void handler(int signo, siginfo_t *info, void *context)
+{
+	(void) context;
+	proof_add(&inside, 1);
+	if (!proof_load(&calm)) {
+		strike();
+		if (signo == STORM)
+			proof_add(info->si_value.sival_int ? &in_library :
+				&delivered, 1);
+	}
+	proof_add(&inside, -1);
+}
+
+/* None that begins after this queues, and those that do are over. */
+static void wait_for_calm(void)
+{
+	proof_store(&calm, 1);
+	while (proof_load(&inside))
+		usleep(200);
 }
 
 /* A timer that interrupts thread @tid every @nsec. */
@@ -375,6 +395,7 @@ static void storm(const char *name, unsigned int msec)
 
 	flavor = kvtest_flavor(name);
 	stop = 0;
+	proof_store(&calm, 0);
 	delivered = in_library = queued_malloc = queued_channel = 0;
 	freed_channel = 0;
 	proof_init(5, 16384, 2, 0);
@@ -398,8 +419,9 @@ static void storm(const char *name, unsigned int msec)
 	if (published)
 		free(published);
 	published = NULL;
+	wait_for_calm();
 	proof_all_freed(flavor);
-	/* Joins the library's threads: one may still be in a handler. */
+	/* Joins the library's threads. */
 	urcu_kvfree_exit();
 	check(name, msec);
 	proof_require(!urcu_kvfree_channel_destroy(channel), "channel");
