@@ -65,16 +65,15 @@ static unsigned long long status_of(int tid, const char *key, int base)
 /* P6. First of all tests: later starts have settings of their own. */
 TEST(by_default_there_are_no_more_workers_than_4_or_cpus)
 {
-	unsigned int others = kvtest_count_threads("");
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	assert_int_equal(urcu_kvfree_init(NULL), 0);
-	/* Each gives itself its name, once it runs. */
-	assert_true(kvtest_threads_become("kvfree-",
-		kvtest_count_threads("") - others));
-	assert_in_range(kvtest_count_threads("kvfree-worker"), 1,
-		(unsigned long) (cpus < 4 ? cpus : 4));
+	/* Each gives itself its name, once it runs; then there are no more. */
+	assert_true(kvtest_threads_become("kvfree-worker",
+		(unsigned int) (cpus < 4 ? cpus : 4)));
 	assert_true(kvtest_threads_become("kvfree-timer", 1));
+	assert_int_equal(kvtest_count_threads("kvfree-"),
+		(cpus < 4 ? cpus : 4) + 1);
 	urcu_kvfree_exit();
 }
 
