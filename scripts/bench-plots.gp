@@ -80,7 +80,6 @@ do for [form in "svg png"] {
 		set ylabel "ns of CPU time per object"
 		set xrange [*:*]
 		set yrange [0:*]
-		set key outside right center
 		plot dir."/busy.dat" using 1:2 title title_of(1) linecolor rgb color[1] linewidth 2, \
 			"" using 1:4 title title_of(4) linecolor rgb color[4], \
 			"" using 1:3 title title_of(6) linecolor rgb color[6]
@@ -98,7 +97,6 @@ do for [form in "svg png"] {
 		set xrange [1:1e6]
 		set yrange [*:*]
 		set format x "10^{%L}"
-		set key outside right center
 		plot for [i in "3 1 4 5 6"] dir."/E5-".who[int(i)].".csv" \
 			using 3:($1 / 1000) skip 1 title title_of(int(i)) \
 			linecolor rgb color[int(i)] linewidth (int(i) < 4 ? 2 : 1)
@@ -113,7 +111,6 @@ do for [form in "svg png"] {
 		set ylabel "resident MB"
 		set xrange [0:*]
 		set yrange [0:*]
-		set key outside right center
 		plot for [i in "3 2 1 4 5 6"] dir."/E7-".who[int(i)].".csv" \
 			using 1:($2 / 1024) skip 1 title title_of(int(i)) \
 			linecolor rgb color[int(i)] linewidth (int(i) < 4 ? 2 : 1)

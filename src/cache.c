@@ -52,10 +52,9 @@ static void recycle(struct kvfree_page_list *spent, bool locked)
 	struct kvfree_page_list surplus = { NULL, NULL, 0 };
 	struct kvfree_page *page;
 
-	while ((page = kvfree_page_list_pop(spent))) {
+	while ((page = kvfree_page_list_pop(spent)))
 		if (!locked || !push_if_short(record, page))
 			kvfree_page_list_push(&surplus, page);
-	}
 	if (locked)
 		kvfree_record_unlock(record);
 	kvfree_page_list_free(&record->domain->count.page, &surplus);

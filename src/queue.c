@@ -28,8 +28,8 @@
  *     rcu_head, goes to the domain's emergency list (emergency.h), and the
  *     refill timer is armed.
  *  4. When batch_bytes are closed and wait for a grace period (more where those are
- *     dear: gp.h), a clean call runs it, while grace periods are short; else the domain's grace-period thread does
- *     (service.h). A raw call arms the kick timer.
+ *     dear: gp.h), a clean call runs it, while grace periods are short; else the
+ *     domain's grace-period thread does (service.h). A raw call arms the kick timer.
  *  5. The timer thread (timer.h) wakes and queues work on the worker pool
  *     (workqueue.h). It exists so that a raw call wakes nobody itself: the lock
  *     of the pool could be held by the code that a handler interrupted.

@@ -290,9 +290,9 @@ bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
  * When it returns, every object queued with @flavor before the call, by any
  * thread, is freed: before a module that owns a channel is unloaded, before a leak
  * check. Those that a thread has set aside for its next urcu_kvmalloc(), eight at
- * the most, count as freed. rcu_barrier() does not wait for this library, nor does this call wait for
- * call_rcu(): a program that uses both needs both. Does its own work where it can,
- * without waiting for a timer.
+ * the most, count as freed. rcu_barrier() does not wait for this library, nor does
+ * this call wait for call_rcu(): a program that uses both needs both. Does its own
+ * work where it can, without waiting for a timer.
  *
  * Returns 0, or -1 with errno EDEADLK when called from a channel's free
  * function, where it cannot work. Aborts with a message inside a read-side

@@ -418,17 +418,22 @@ static const struct rcu_flavor_struct slow_flavor = {
 };
 
 /* A runner that lost its processor has learned nothing: until one kept it. */
-static bool learns_that_they_are_long(void *unused)
+static bool learns_that_they_are_long(void *flavor)
 {
-	(void) unused;
-	run_one(&slow_flavor);
+	run_one(flavor);
 	return !kvfree_gp_is_short(&gp);
+}
+
+static bool is_learned_from(const struct rcu_flavor_struct *flavor)
+{
+	return kvtest_wait(learns_that_they_are_long, (void *) flavor,
+			KVTEST_LONG);
 }
 
 TEST(the_estimate_rises_at_once)
 {
 	assert_true(kvfree_gp_is_short(&gp));
-	assert_true(kvtest_wait(learns_that_they_are_long, NULL, KVTEST_LONG));
+	assert_true(is_learned_from(&slow_flavor));
 	assert_true(gp.estimate_nsec >= LONG_NSEC);
 	assert_true(gp.longest_msec >= LONG_NSEC / 1000000);
 }
@@ -460,38 +465,30 @@ static const struct rcu_flavor_struct sleepy_flavor = {
 	.update_synchronize_rcu = sleep_long,
 };
 
-static bool learns_in_its_sleep(void *unused)
-{
-	(void) unused;
-	run_one(&sleepy_flavor);
-	return !kvfree_gp_is_short(&gp);
-}
-
 /* To wait for readers is not to lose the processor. */
 TEST(the_estimate_rises_where_the_runner_sleeps)
 {
-	assert_true(kvtest_wait(learns_in_its_sleep, NULL, KVTEST_LONG));
+	assert_true(is_learned_from(&sleepy_flavor));
 }
 
 static bool lost_it;
 
-static bool has_lost_it(void *before)
+static long times_lost(void)
 {
-	struct rusage now = { 0 };
+	struct rusage usage = { 0 };
 
-	getrusage(RUSAGE_THREAD, &now);
-	return now.ru_nivcsw != *(long *) before;
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nivcsw;
 }
 
 /* Until the other thread of this processor has had its turn. */
 static void lose_the_processor(void)
 {
 	uint64_t until = kvfree_now_msec() + KVFREE_GP_YOUNG_MSEC / 2;
-	struct rusage before = { 0 };
+	long before = times_lost();
 
-	getrusage(RUSAGE_THREAD, &before);
 	do {
-		lost_it = has_lost_it(&before.ru_nivcsw);
+		lost_it = times_lost() != before;
 	} while (!lost_it && kvfree_now_msec() < until);
 }
 
@@ -499,17 +496,19 @@ static const struct rcu_flavor_struct unlucky_flavor = {
 	.update_synchronize_rcu = lose_the_processor,
 };
 
-static void take_very_long(void)
+/* And then for a reader. */
+static void lose_it_and_wait(void)
 {
 	const struct timespec nap = {
 		.tv_nsec = KVFREE_GP_YOUNG_MSEC * 1000000L,
 	};
 
+	lose_the_processor();
 	nanosleep(&nap, NULL);
 }
 
 static const struct rcu_flavor_struct patient_flavor = {
-	.update_synchronize_rcu = take_very_long,
+	.update_synchronize_rcu = lose_it_and_wait,
 };
 
 static int done;	/* atomic */
@@ -519,16 +518,6 @@ static void *spin(void *unused)
 	while (!__atomic_load_n(&done, __ATOMIC_SEQ_CST))
 		;
 	return unused;
-}
-
-/* On a busy machine it may be gone for so long that it counts as a reader's time. */
-static bool learns_nothing(void *unused)
-{
-	(void) unused;
-	gp.estimate_nsec = 0;
-	gp.usual_nsec = 2 * KVFREE_GP_CHEAP_NSEC;
-	run_one(&unlucky_flavor);
-	return lost_it && gp.estimate_nsec == 0 && gp.usual_nsec == 0;
 }
 
 static cpu_set_t bind_to_one(void)
@@ -545,28 +534,55 @@ static cpu_set_t bind_to_one(void)
 	return before;
 }
 
-TEST(a_runner_that_lost_its_processor_tells_nothing_about_the_next)
+/* Whether @holds comes true on a processor that another thread wants as well. */
+static bool wait_beside_another(bool (*holds)(void *))
 {
 	cpu_set_t before = bind_to_one();
-	bool nothing;
 	pthread_t tid;
+	bool held;
 
 	__atomic_store_n(&done, 0, __ATOMIC_SEQ_CST);
 	tid = kvtest_thread(spin, NULL);
-	nothing = kvtest_wait(learns_nothing, NULL, KVTEST_LONG);
+	held = kvtest_wait(holds, NULL, KVTEST_LONG);
 	__atomic_store_n(&done, 1, __ATOMIC_SEQ_CST);
 	kvtest_join(tid);
 	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
-	assert_true(nothing);
+	return held;
+}
+
+static void run_from_anew(const struct rcu_flavor_struct *flavor)
+{
+	gp.estimate_nsec = 0;
+	gp.usual_nsec = 2 * KVFREE_GP_CHEAP_NSEC;
+	run_one(flavor);
+}
+
+/* On a busy machine it may be gone for so long that it counts as a reader's time. */
+static bool learns_nothing(void *unused)
+{
+	(void) unused;
+	run_from_anew(&unlucky_flavor);
+	return lost_it && gp.estimate_nsec == 0 && gp.usual_nsec == 0;
+}
+
+TEST(a_runner_that_lost_its_processor_tells_nothing_about_the_next)
+{
+	assert_true(wait_beside_another(learns_nothing));
+}
+
+static bool loses_it_for_a_reader(void *unused)
+{
+	(void) unused;
+	run_from_anew(&patient_flavor);
+	return lost_it;
 }
 
 /* Nobody loses it for so long: that is a reader. */
 TEST(a_very_long_one_counts_whatever_its_runner_lost)
 {
-	gp.usual_nsec = 2 * KVFREE_GP_CHEAP_NSEC;
-	gp.since_msec = 0;
-	run_one(&patient_flavor);
+	assert_true(wait_beside_another(loses_it_for_a_reader));
 	assert_false(kvfree_gp_is_short(&gp));
+	assert_int_equal(gp.usual_nsec, 0);
 }
 
 TEST(budgets_follow_what_is_usual)
@@ -601,7 +617,7 @@ TEST(a_long_one_is_forgotten_after_some_short_ones)
 {
 	uint64_t longest;
 
-	assert_true(kvtest_wait(learns_that_they_are_long, NULL, KVTEST_LONG));
+	assert_true(is_learned_from(&slow_flavor));
 	longest = gp.longest_msec;
 	assert_true(kvtest_wait(short_after_another, NULL, KVTEST_LONG));
 	assert_true(gp.longest_msec >= longest);
