@@ -10,22 +10,26 @@
  */
 
 #include "harness.h"
-#include "library.h"
 
-static struct kvfree_domain *const domain = kvfree_domains;
+#include <string.h>
+
+#include "library.h"
+#include "reap.c"
+
+void kvfree_free_objects(unsigned int channel, size_t nr, void **ptrs)
+{
+	size_t i;
+
+	(void) channel;
+	for (i = 0; i < nr; i++)
+		free(ptrs[i]);
+}
 
 static void *updater(void *arg)
 {
 	(void) arg;
 	kvfree_emergency_push(&domain->emergency, unlink_shared(),
 			offsetof(struct object, head), KVFREE_CHANNEL_MALLOC);
-	return NULL;
-}
-
-static void *runner(void *arg)
-{
-	(void) arg;
-	kvfree_domain_run(domain);
 	return NULL;
 }
 
@@ -40,19 +44,8 @@ static void *barrier(void *arg)
 
 static void *worker(void *arg)
 {
-	unsigned long number = kvfree_gp_completed(&domain->gp);
-	struct kvfree_emergency *link = NULL;
-
 	(void) arg;
-	pthread_mutex_lock(&domain->lock);
-	if (domain->chain.head &&
-	    kvfree_gp_reached(number, domain->chain.cookie)) {
-		link = domain->chain.head;
-		domain->chain.head = NULL;
-	}
-	pthread_mutex_unlock(&domain->lock);
-	if (link)
-		free(kvfree_emergency_object(link));
+	chain_piece(domain, kvfree_gp_completed(&domain->gp), 1);
 	return NULL;
 }
 

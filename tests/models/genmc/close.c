@@ -13,7 +13,6 @@
 #include "harness.h"
 #include "library.h"
 
-static struct kvfree_domain *const domain = kvfree_domains;
 static struct kvfree_record record;
 static struct kvfree_page *page;
 
@@ -26,13 +25,6 @@ static void *updater(void *arg)
 	kvfree_record_open(&record, KVFREE_CHANNEL_MALLOC, page, object);
 	kvfree_record_close(&record, KVFREE_CHANNEL_MALLOC);
 	kvfree_record_unlock(&record);
-	return NULL;
-}
-
-static void *runner(void *arg)
-{
-	(void) arg;
-	kvfree_domain_run(domain);
 	return NULL;
 }
 

@@ -69,4 +69,14 @@ void kvfree_tick_arm(void)
 {
 }
 
+static struct kvfree_domain *const domain = kvfree_domains;
+
+/* One grace period of the domain. */
+static void *runner(void *arg)
+{
+	(void) arg;
+	kvfree_domain_run(domain);
+	return NULL;
+}
+
 #endif /* KVFREE_GENMC_LIBRARY_H */

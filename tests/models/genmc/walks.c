@@ -26,7 +26,6 @@ static void free_entry(void *ptr);
 
 #define NR	2
 
-static struct kvfree_domain *const domain = kvfree_domains;
 static struct kvfree_record record;
 static int freed[NR];		/* not atomic */
 
