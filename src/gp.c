@@ -16,6 +16,8 @@
 
 /* A grace period longer than this is reported, then at each doubling. */
 #define STALL_MSEC	10000
+/* Grace periods for which it counts that a runner lost its processor. */
+#define LOST_PERIODS	64
 
 #ifdef KVFREE_CHECK
 unsigned int kvfree_check_stall_msec = STALL_MSEC;
@@ -52,16 +54,29 @@ static long times_preempted(void)
 }
 
 /*
- * How long short ones usually take: an average, begun anew when a runner lost its
- * processor. There are too many threads then, and what waits long is cold.
+ * Whether runners often lose their processor: each time counts for LOST_PERIODS, and more than
+ * two of them are often. There are too many threads then.
+ */
+static bool note_lost(struct kvfree_gp *gp, bool preempted)
+{
+	if (gp->lost && !preempted)
+		gp->lost--;
+	else if (preempted && gp->lost < 4 * LOST_PERIODS)
+		gp->lost += LOST_PERIODS;
+	return gp->lost > 2 * LOST_PERIODS;
+}
+
+/*
+ * How long short ones usually take: an average; 0 while runners often lose their processor,
+ * for what waits long is cold then.
  */
 static void note_usual(struct kvfree_gp *gp, uint64_t nsec, bool preempted)
 {
 	uint64_t usual = gp->usual_nsec;
 
-	if (preempted)
+	if (note_lost(gp, preempted))
 		usual = 0;
-	else if (nsec < KVFREE_GP_SHORT_NSEC)
+	else if (nsec < KVFREE_GP_SHORT_NSEC && !preempted)
 		usual += nsec / 32 - usual / 32;
 	/* Relaxed: a hint, written by the one runner. */
 	__atomic_store_n(&gp->usual_nsec, usual, __ATOMIC_RELAXED);

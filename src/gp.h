@@ -45,6 +45,7 @@ struct kvfree_gp {
 	uint64_t since_msec;	/* atomic: when it began, or 0 */
 	uint64_t estimate_nsec;	/* atomic: how long they take these days */
 	uint64_t usual_nsec;	/* atomic: an average of short ones */
+	unsigned int lost;	/* the runner's: how often runners lose their processor */
 	uint64_t longest_msec;	/* atomic: of all so far */
 	uint64_t count;		/* atomic: that were run */
 	uint64_t stall_since;	/* tick's service: the since_msec it watches */

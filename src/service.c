@@ -83,8 +83,8 @@ static bool help(struct kvfree_domain *domain)
 }
 
 /*
- * A grace period runs and much is waiting. While they are short, the runner may have
- * lost its processor: give it this one. Not if it may be waiting for this thread.
+ * A grace period runs, and the next budget is full. While they are short, the runner may
+ * have lost its processor: give it this one. Not if it may be waiting for this thread.
  */
 static void let_run(struct kvfree_domain *domain)
 {
@@ -104,17 +104,15 @@ static size_t budgets_of(const struct kvfree_domain *domain)
 void kvfree_service_budget(struct kvfree_domain *domain)
 {
 	size_t budgets = budgets_of(domain);
-	bool far;
 
 	if (!kvfree_domain_over_budget(domain, budgets))
 		return;
-	far = kvfree_domain_over_budget(domain, 2 * budgets);
 	if (kvfree_gp_is_running(&domain->gp)) {
-		if (far)
-			let_run(domain);
+		let_run(domain);
 		return;
 	}
-	if ((far || kvfree_gp_is_short(&domain->gp)) && help(domain))
+	if ((kvfree_gp_is_short(&domain->gp) ||
+	     kvfree_domain_over_budget(domain, 2 * budgets)) && help(domain))
 		return;
 	kvfree_service_request_gp(domain);
 }

@@ -31,7 +31,7 @@ void kvfree_service_request_gp(struct kvfree_domain *domain);
  * kvfree_gp_budgets(). While grace periods are short the call runs the next one
  * itself: no wake-up, no second processor. While they are long it asks for one and
  * goes on; only when twice as much is closed and none runs (no thread of ours got a
- * processor) does it run it all the same. If one runs then, it may yield.
+ * processor) does it run it all the same. If one runs already, it may yield.
  */
 void kvfree_service_budget(struct kvfree_domain *domain);
 

@@ -256,7 +256,7 @@ void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
  * It may run or wait for a grace period, with the contract of synchronize_rcu():
  *  - when batch_bytes are queued (or up to four times that: see there), while grace
  *    periods are short (under 200 us) or when twice as much is queued and nobody
- *    runs one. When twice as much is queued and another thread runs one, it may
+ *    runs one. When as much is queued while another thread runs one, it may
  *    give up its processor for once;
  *  - when max_pending_bytes is set and reached;
  *  - when there is no memory for a page; it then frees @ptr itself.

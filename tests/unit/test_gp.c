@@ -562,7 +562,8 @@ static bool learns_nothing(void *unused)
 {
 	(void) unused;
 	run_from_anew(&unlucky_flavor);
-	return lost_it && gp.estimate_nsec == 0 && gp.usual_nsec == 0;
+	return lost_it && gp.estimate_nsec == 0 &&
+		gp.usual_nsec == 2 * KVFREE_GP_CHEAP_NSEC;
 }
 
 TEST(a_runner_that_lost_its_processor_tells_nothing_about_the_next)
@@ -582,7 +583,30 @@ TEST(a_very_long_one_counts_whatever_its_runner_lost)
 {
 	assert_true(wait_beside_another(loses_it_for_a_reader));
 	assert_false(kvfree_gp_is_short(&gp));
-	assert_int_equal(gp.usual_nsec, 0);
+	assert_int_equal(gp.usual_nsec, 2 * KVFREE_GP_CHEAP_NSEC);
+}
+
+static bool one_budget_waits(void *unused)
+{
+	(void) unused;
+	run_one(&unlucky_flavor);
+	return gp.usual_nsec == 0;
+}
+
+static bool more_than_one_waits(void *unused)
+{
+	(void) unused;
+	run_one(&kvgp_flavor);
+	return gp.usual_nsec > 0;
+}
+
+/* Too many threads: what waits long is cold. */
+TEST(while_runners_often_lose_their_processor_one_budget_waits)
+{
+	gp.usual_nsec = 2 * KVFREE_GP_CHEAP_NSEC;
+	assert_true(wait_beside_another(one_budget_waits));
+	assert_true(gp.lost > 0);
+	assert_true(kvtest_wait(more_than_one_waits, NULL, KVTEST_LONG));
 }
 
 TEST(budgets_follow_what_is_usual)
@@ -813,6 +837,7 @@ int main(int argc, char **argv)
 		test(the_estimate_rises_where_the_runner_sleeps),
 		test(a_runner_that_lost_its_processor_tells_nothing_about_the_next),
 		test(a_very_long_one_counts_whatever_its_runner_lost),
+		test(while_runners_often_lose_their_processor_one_budget_waits),
 		test(budgets_follow_what_is_usual),
 		test(one_is_young_for_a_while_after_it_began),
 		test(a_long_one_is_forgotten_after_some_short_ones),
