@@ -69,8 +69,9 @@ inspect()
 	[ $? -eq 9 ] || fail "$tool does not see the misuse that is there"
 	grep -q -i 'unlock\|not locked' "$log" || fail "$tool sees no bad unlock"
 	for flavor in memb mb qsbr bp; do
+		# On a busy machine valgrind lets a thread wait for a minute.
 		grind "$torture" --flavor=$flavor --duration=1 --threads=8 \
-			--no-forks "$@" ||
+			--patience=600 --no-forks "$@" ||
 			fail "$tool, $flavor"
 		grep -q '^==' "$log" && fail "$tool says something, $flavor"
 		echo "$tool, $flavor: $(sed -n 's/^objects  *//p' "$log")"

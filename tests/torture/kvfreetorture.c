@@ -18,9 +18,6 @@
 #include "torture.h"
 #include "tsan.h"
 
-/* Without a free for so long, or without an end: it hangs. */
-#define HANG_SECONDS	60
-
 /* What a page of the library that this program is linked with holds. */
 #ifdef KVFREE_BULK_RECORDS_OVERRIDE
 # define TORTURE_PAGES	"small"
@@ -140,7 +137,7 @@ static void watch(unsigned int duration)
 		freed = __atomic_load_n(&object_account.freed,
 				__ATOMIC_RELAXED);
 		if (freed != before)
-			alarm(HANG_SECONDS);
+			alarm(torture.options.patience);
 		before = freed;
 		torture_progress(second);
 	}
@@ -159,10 +156,11 @@ static void settle(struct worker *self)
 	uint64_t left;
 	unsigned int i;
 
-	alarm(3 * HANG_SECONDS);
+	alarm(3 * torture.options.patience);
 	torture_worker_begin(self);
 	torture_shared_empty(self);
-	if (!kvtest_wait(nothing_outstanding, NULL, HANG_SECONDS * 500))
+	if (!kvtest_wait(nothing_outstanding, NULL,
+			torture.options.patience * 500))
 		object_error("%" PRIu64 " objects were not freed without a barrier",
 			objects_outstanding());
 	for (i = 0; i < torture.nr_flavors; i++)
@@ -242,7 +240,7 @@ int main(int argc, char **argv)
 	torture_start(&self);
 	if (!torture_channels_create())
 		return TORTURE_EXIT_SETUP;
-	alarm(HANG_SECONDS);
+	alarm(torture.options.patience);
 	if (!start_workers())
 		return TORTURE_EXIT_SETUP;
 	watch(o->duration);

@@ -56,6 +56,7 @@ static const char usage_text[] =
 "  --no-cycles         no exit and start of the library in between\n"
 "  --no-shrinks        no urcu_kvfree_shrink()\n"
 "  --no-delays         no short waits inside the library\n"
+"  --patience=SECONDS  without a free for so long it hangs (default 60)\n"
 "  --help              this text\n"
 "\n"
 "A line of progress, each second on a terminal and each minute elsewhere: seconds,\n"
@@ -72,7 +73,7 @@ static const char usage_text[] =
 enum { OPT_KINDS = 256, OPT_DURATION = OPT_KINDS + TORTURE_KINDS, OPT_FLAVOR,
 	OPT_SECOND, OPT_SEED, OPT_THREADS, OPT_STAY, OPT_SLOTS, OPT_MOST_SIZE,
 	OPT_MEMORY, OPT_NO_FORKS, OPT_NO_SIGNALS, OPT_NO_CYCLES,
-	OPT_NO_SHRINKS, OPT_NO_DELAYS, OPT_HELP };
+	OPT_NO_SHRINKS, OPT_NO_DELAYS, OPT_PATIENCE, OPT_HELP };
 
 static const struct option long_options[] = {
 	{ "duration", required_argument, NULL, OPT_DURATION },
@@ -97,6 +98,7 @@ static const struct option long_options[] = {
 	{ "no-cycles", no_argument, NULL, OPT_NO_CYCLES },
 	{ "no-shrinks", no_argument, NULL, OPT_NO_SHRINKS },
 	{ "no-delays", no_argument, NULL, OPT_NO_DELAYS },
+	{ "patience", required_argument, NULL, OPT_PATIENCE },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -158,6 +160,9 @@ static void set_number(struct options *o, int opt, const char *arg,
 	case OPT_MEMORY:
 		o->memory_mib = (unsigned int) number(arg, 1, 1 << 20);
 		break;
+	case OPT_PATIENCE:
+		o->patience = (unsigned int) number(arg, 1, 10000);
+		break;
 	default:
 		usage("bad option", arg);
 	}
@@ -215,7 +220,7 @@ static void set_defaults(struct options *o)
 		.seed = (uint64_t) time(NULL), .stay_msec = UNSET,
 		.forks = true, .signals = true, .cycles = true,
 		.shrinks = true, .delays = true, .slots = 32768,
-		.most_size = OBJECT_MOST, .memory_mib = 128,
+		.most_size = OBJECT_MOST, .memory_mib = 128, .patience = 60,
 	};
 	for (i = 0; i < TORTURE_KINDS; i++)
 		o->nr[i] = UNSET;

@@ -59,6 +59,7 @@ struct options {
 	unsigned int slots;
 	unsigned int most_size;		/* bytes in an object */
 	unsigned int memory_mib;	/* in big objects */
+	unsigned int patience;		/* seconds without a free: it hangs */
 };
 
 /* What one thread of the program knows about itself. */
