@@ -145,9 +145,17 @@ static bool area_reserve(struct kvfree_area *area)
 	return true;
 }
 
-static uint32_t unit_of(struct kvfree_area *area, const void *ptr)
+/* The first unit of the run in use that begins at @ptr. Caller holds the lock. */
+static uint32_t run_at(struct kvfree_area *area, const void *ptr)
 {
-	return (uint32_t) (((uintptr_t) ptr - area->base) / KVFREE_AREA_UNIT);
+	uintptr_t offset = (uintptr_t) ptr - area->base;
+	uint32_t first = (uint32_t) (offset / KVFREE_AREA_UNIT);
+
+	if (offset < KVFREE_AREA_BYTES && offset % KVFREE_AREA_UNIT == 0 &&
+	    area->units[first].pages)
+		return first;
+	kvfree_die("BUG: no large memory in use begins at %p: freed already, or a pointer into its middle",
+		ptr);
 }
 
 static size_t run_bytes(struct kvfree_area *area, uint32_t first)
@@ -189,6 +197,7 @@ void *kvfree_area_alloc(size_t size)
 	ptr = (void *) (area->base + (found - 1) * KVFREE_AREA_UNIT);
 	if (mprotect(ptr, bytes, PROT_READ | PROT_WRITE)) {
 		kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
+		area->units[found - 1].pages = 0;
 		run_give(area, found - 1);
 		kvfree_mutex_unlock(&area->lock);
 		return NULL;
@@ -203,7 +212,7 @@ size_t kvfree_area_usable(void *ptr)
 	size_t bytes;
 
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
-	bytes = run_bytes(area, unit_of(area, ptr));
+	bytes = run_bytes(area, run_at(area, ptr));
 	kvfree_mutex_unlock(&area->lock);
 	return bytes;
 }
@@ -211,14 +220,20 @@ size_t kvfree_area_usable(void *ptr)
 void kvfree_area_free(void *ptr)
 {
 	struct kvfree_area *area = &kvfree_area;
-	size_t bytes = kvfree_area_usable(ptr);
+	uint32_t first;
+	size_t bytes;
 
+	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
+	first = run_at(area, ptr);
+	bytes = run_bytes(area, first);
+	area->units[first].pages = 0;	/* for a second free to find */
+	kvfree_mutex_unlock(&area->lock);
 	__atomic_fetch_sub(&area->bytes, bytes, __ATOMIC_RELAXED);
 	if (!run_drop(ptr, bytes))
 		return;		/* never handed out again: it must be zero */
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
 	if (!area->failed)
-		run_give(area, unit_of(area, ptr));
+		run_give(area, first);
 	kvfree_mutex_unlock(&area->lock);
 }
 

@@ -44,7 +44,7 @@
 
 struct kvfree_area_unit {
 	uint32_t run;		/* first and last of a run: its units | USED */
-	uint32_t pages;		/* first of a used run: accessible pages */
+	uint32_t pages;		/* first of a run in use: accessible pages; or 0 */
 	uint32_t next, prev;	/* first of a free run: index + 1, 0: none */
 };
 
@@ -73,6 +73,7 @@ static inline bool kvfree_area_has(const void *ptr)
 
 /* Zeroed memory of @size bytes, or NULL. Clean context. */
 void *kvfree_area_alloc(size_t size);
+/* Both abort with a message if no memory in use begins at @ptr: it is freed already. */
 void kvfree_area_free(void *ptr);
 /* Bytes that may be used at @ptr. */
 size_t kvfree_area_usable(void *ptr);

@@ -357,7 +357,9 @@ void urcu_kvfree_unregister_thread_flavor(
  *
  * Return: the memory, or NULL with errno ENOMEM. A size of 0 is as malloc(0).
  *
- * urcu_kvfree() frees at once, without a grace period; NULL is a no-op.
+ * urcu_kvfree() frees at once, without a grace period; NULL is a no-op. Large memory
+ * that is freed twice, or by a pointer into its middle, ends the process with a message,
+ * by whichever call it was freed.
  *
  * None of them ever waits for a grace period.
  *

@@ -8,6 +8,7 @@
  * exhausted.
  */
 
+#include <signal.h>
 #include <sys/mman.h>
 
 #include "cmocka-all.h"
@@ -227,6 +228,75 @@ TEST(large_memory_goes_back_to_the_system_at_once)
 	assert_int_equal(resident_pages(ptr, 16 * MIB), 16 * MIB / 4096);
 	urcu_kvfree(ptr);
 	assert_int_equal(resident_pages(ptr, 16 * MIB), 0);
+}
+
+/* What the library said last, in a process of its own that it ended. */
+static void assert_aborts(const char *scenario, const char *said)
+{
+	char err[4096];
+
+	assert_int_equal(kvchild_run(scenario, err, sizeof(err)),
+		128 + SIGABRT);
+	assert_non_null(strstr(err, said));
+}
+
+static const char not_in_use[] = "BUG: no large memory in use begins at ";
+
+/* Something is still in use, or the range would be given back. */
+static char *large_of_two(void)
+{
+	kvtest_start(2, 2);
+	urcu_kvmalloc(LARGE);
+	return urcu_kvmalloc(LARGE);
+}
+
+static int free_twice(void)
+{
+	char *ptr = large_of_two();
+
+	urcu_kvfree(ptr);
+	urcu_kvfree(ptr);
+	return KVCHILD_OK;
+}
+
+static int free_the_middle(void)
+{
+	urcu_kvfree(large_of_two() + LARGE / 2);
+	return KVCHILD_OK;
+}
+
+static int free_the_middle_of_a_page(void)
+{
+	urcu_kvfree(large_of_two() + 16);
+	return KVCHILD_OK;
+}
+
+static int free_twice_later(void)
+{
+	char *ptr = large_of_two();
+
+	urcu_kvfree_rcu_mightsleep_flavor(&urcu_mb_flavor, ptr);
+	urcu_kvfree_rcu_mightsleep_flavor(&urcu_mb_flavor, ptr);
+	urcu_kvfree_rcu_barrier_flavor(&urcu_mb_flavor);
+	return KVCHILD_OK;
+}
+
+static int realloc_after_free(void)
+{
+	char *ptr = large_of_two();
+
+	urcu_kvfree(ptr);
+	return urcu_kvrealloc(ptr, 2 * LARGE) ? KVCHILD_OK : 1;
+}
+
+TEST(what_is_no_large_memory_in_use_is_not_freed)
+{
+	kvinside_needs_range();
+	assert_aborts("free_twice", not_in_use);
+	assert_aborts("free_the_middle", not_in_use);
+	assert_aborts("free_the_middle_of_a_page", not_in_use);
+	assert_aborts("free_twice_later", not_in_use);
+	assert_aborts("realloc_after_free", not_in_use);
 }
 
 static int use_after_free(void)
@@ -471,6 +541,11 @@ TEST(exit_leaves_large_memory_in_use_alone)
 }
 
 static const struct kvchild_scenario scenarios[] = {
+	{ "free_twice", free_twice },
+	{ "free_the_middle", free_the_middle },
+	{ "free_the_middle_of_a_page", free_the_middle_of_a_page },
+	{ "free_twice_later", free_twice_later },
+	{ "realloc_after_free", realloc_after_free },
 	{ "use_after_free", use_after_free },
 	{ "without_a_range", without_a_range },
 	{ NULL, NULL },
@@ -490,6 +565,7 @@ int main(int argc, char **argv)
 		test(pointers_of_the_malloc_family_may_be_freed),
 		test(when_the_range_is_full_large_comes_from_malloc),
 		test(large_memory_goes_back_to_the_system_at_once),
+		test(what_is_no_large_memory_in_use_is_not_freed),
 		test(use_after_free_of_large_memory_crashes),
 		test(without_a_range_large_comes_from_malloc),
 		test(realloc_keeps_the_contents_across_kinds),
