@@ -173,6 +173,12 @@ static bool run_drop(void *ptr, size_t bytes)
 	return madvise(ptr, bytes, MADV_DONTNEED) == 0;
 }
 
+/* LeakSanitizer looks for pointers where it is told to. NULL where there is none. */
+#pragma weak __lsan_register_root_region
+#pragma weak __lsan_unregister_root_region
+void __lsan_register_root_region(const void *ptr, size_t bytes);
+void __lsan_unregister_root_region(const void *ptr, size_t bytes);
+
 void *kvfree_area_alloc(size_t size)
 {
 	struct kvfree_area *area = &kvfree_area;
@@ -203,6 +209,8 @@ void *kvfree_area_alloc(size_t size)
 		return NULL;
 	}
 	__atomic_fetch_add(&area->bytes, bytes, __ATOMIC_RELAXED);
+	if (__lsan_register_root_region)
+		__lsan_register_root_region(ptr, bytes);
 	return ptr;
 }
 
@@ -229,6 +237,8 @@ void kvfree_area_free(void *ptr)
 	area->units[first].pages = 0;	/* for a second free to find */
 	kvfree_mutex_unlock(&area->lock);
 	__atomic_fetch_sub(&area->bytes, bytes, __ATOMIC_RELAXED);
+	if (__lsan_unregister_root_region)
+		__lsan_unregister_root_region(ptr, bytes);
 	if (!run_drop(ptr, bytes))
 		return;		/* never handed out again: it must be zero */
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);

@@ -6,13 +6,15 @@
 # and find nothing at all after urcu_kvfree_exit() (lessons: K13)
 #
 # In a build with AddressSanitizer, LeakSanitizer looks; in one without any
-# sanitizer, valgrind.
+# sanitizer, valgrind. LeakSanitizer also looks into large memory, in both.
 
 set -u
 pending=$top_builddir/tests/regression/pending
 log=${TMPDIR:-/tmp}/leaks-$$.log
 known=${TMPDIR:-/tmp}/leaks-$$.supp
-trap 'rm -f "$log" "$known"' EXIT
+dir=${TMPDIR:-/tmp}/leaks-$$.dir
+mkdir "$dir" || exit 1
+trap 'rm -rf "$log" "$known" "$dir"' EXIT
 
 fail()
 {
@@ -26,9 +28,41 @@ fail()
 "$pending" exit >"$log" 2>&1 || fail "pending exit ended with $?"
 [ -s "$log" ] && fail "pending exit said something"
 
-if nm "$pending" 2>/dev/null | grep -q -e __asan_report -e __tsan_func; then
+# large_pointer WORD: run the program of that name, with the LeakSanitizer that the
+# compiler has; it works with a library that knows nothing of it.
+large_pointer()
+{
+	LSAN_OPTIONS=exitcode=23 ASAN_OPTIONS=detect_leaks=1:exitcode=23 \
+		"$dir/large_pointer" "$1" >"$log" 2>&1
+}
+
+look_into_large_memory()
+{
+	library=$top_builddir/.libs/liburcu-kvfree.a
+	[ -e "$library" ] || library=$top_builddir/.libs/liburcu-kvfree.so
+	# shellcheck disable=SC2086 # words on purpose
+	${CC:-cc} -g -fsanitize="$1" -I"$top_srcdir/include" -o "$dir/large_pointer" \
+		"$top_srcdir/tests/regression/large_pointer.c" "$library" \
+		-Wl,-rpath,"$top_builddir/.libs" -lurcu-memb -lurcu-common -pthread \
+		>"$log" 2>&1 || return 0
+	# It needs leave to trace its own process, say.
+	large_pointer lost
+	[ $? = 23 ] || return 0
+	large_pointer freed
+	[ $? = 23 ] || fail "what only freed large memory pointed to is not reported"
+	large_pointer kept || fail "what large memory points to is reported as lost"
+	leak_sanitizer=yes
+}
+
+leak_sanitizer=no
+if nm "$pending" 2>/dev/null | grep -q __tsan_func; then
+	exit 0
+elif nm "$pending" 2>/dev/null | grep -q __asan_report; then
+	look_into_large_memory address
 	exit 0
 fi
+look_into_large_memory leak
+[ $leak_sanitizer = yes ] || echo "leaks.sh: no LeakSanitizer here"
 command -v valgrind >/dev/null 2>&1 || {
 	echo "leaks.sh: no valgrind" >&2
 	exit 77
