@@ -8,8 +8,8 @@
  * See area.h for the range and its locking discipline.
  */
 
-#include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "area.h"
@@ -98,7 +98,7 @@ static void run_give(struct kvfree_area *area, uint32_t first)
 	uint32_t units = area->units[first].run & ~USED;
 	uint32_t after = first + units;
 
-	if (after < UNITS && !(area->units[after].run & USED)) {
+	if (after < area->size / KVFREE_AREA_UNIT && !(area->units[after].run & USED)) {
 		units += area->units[after].run;
 		run_unlist(area, after);
 	}
@@ -120,10 +120,6 @@ static bool area_reserve(struct kvfree_area *area)
 {
 	void *base, *units;
 
-	if (area->failed || !KVFREE_AREA_EXISTS)
-		return false;
-	if (area->units)
-		return true;
 	area->failed = true;
 	base = mmap(NULL, KVFREE_AREA_BYTES, PROT_NONE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -141,8 +137,53 @@ static bool area_reserve(struct kvfree_area *area)
 	area->page_bytes = (size_t) sysconf(_SC_PAGESIZE);
 	run_list(area, 0, UNITS);
 	/* Relaxed: see kvfree_area_has(). */
+	__atomic_store_n(&area->size, KVFREE_AREA_BYTES, __ATOMIC_RELAXED);
 	__atomic_store_n(&area->base, (uintptr_t) base, __ATOMIC_RELAXED);
 	return true;
+}
+
+/* Give back what is free at the end of the range, and the table if that is all of it.
+ * Caller holds the lock. */
+static void area_trim(struct kvfree_area *area)
+{
+	uint32_t units = (uint32_t) (area->size / KVFREE_AREA_UNIT);
+	uint32_t rest = area->units[units - 1].run;
+	uintptr_t base = area->base;
+
+	if (rest & USED)
+		return;
+	run_unlist(area, units - rest);
+	units -= rest;
+	/* Relaxed: see kvfree_area_has(). Both come before the addresses can be
+	 * anybody else's. */
+	__atomic_store_n(&area->size, units * KVFREE_AREA_UNIT, __ATOMIC_RELAXED);
+	if (!units)
+		__atomic_store_n(&area->base, KVFREE_AREA_NONE, __ATOMIC_RELAXED);
+	munmap((void *) (base + area->size), rest * KVFREE_AREA_UNIT);
+	if (units)
+		return;
+	munmap(area->units, UNITS * sizeof(*area->units));
+	area->units = NULL;
+}
+
+/* Whether there is an RLIMIT_AS; what is free at the end of the range is given back
+ * then. Caller holds the lock. */
+static bool area_heed_limit(struct kvfree_area *area)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return false;
+	if (area->units)
+		area_trim(area);
+	return true;
+}
+
+/* Caller holds the lock. */
+static bool area_is_there(struct kvfree_area *area)
+{
+	return KVFREE_AREA_EXISTS && !area->failed && !area_heed_limit(area) &&
+		(area->units || area_reserve(area));
 }
 
 /* The first unit of the run in use that begins at @ptr. Caller holds the lock. */
@@ -151,7 +192,7 @@ static uint32_t run_at(struct kvfree_area *area, const void *ptr)
 	uintptr_t offset = (uintptr_t) ptr - area->base;
 	uint32_t first = (uint32_t) (offset / KVFREE_AREA_UNIT);
 
-	if (offset < KVFREE_AREA_BYTES && offset % KVFREE_AREA_UNIT == 0 &&
+	if (offset < area->size && offset % KVFREE_AREA_UNIT == 0 &&
 	    area->units[first].pages)
 		return first;
 	kvfree_die("BUG: no large memory in use begins at %p: freed already, or a pointer into its middle",
@@ -189,7 +230,7 @@ void *kvfree_area_alloc(size_t size)
 	if (size > KVFREE_AREA_BYTES)
 		return NULL;
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
-	if (area_reserve(area)) {
+	if (area_is_there(area)) {
 		bytes = (size + area->page_bytes - 1) & ~(area->page_bytes - 1);
 		found = run_take(area, (uint32_t) ((bytes +
 			KVFREE_AREA_UNIT - 1) / KVFREE_AREA_UNIT));
@@ -242,8 +283,10 @@ void kvfree_area_free(void *ptr)
 	if (!run_drop(ptr, bytes))
 		return;		/* never handed out again: it must be zero */
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
-	if (!area->failed)
+	if (!area->failed) {
 		run_give(area, first);
+		area_heed_limit(area);
+	}
 	kvfree_mutex_unlock(&area->lock);
 }
 
@@ -264,16 +307,19 @@ void kvfree_area_release(void)
 	struct kvfree_area *area = &kvfree_area;
 
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
-	if (area->units && !area->failed && area->units[0].run == UNITS) {
-		uintptr_t base = area->base;
+	if (area->units && !area->failed &&
+	    area->units[0].run == area->size / KVFREE_AREA_UNIT)
+		area_trim(area);
+	kvfree_mutex_unlock(&area->lock);
+}
 
-		__atomic_store_n(&area->base, KVFREE_AREA_NONE,
-				__ATOMIC_RELAXED);
-		munmap((void *) base, KVFREE_AREA_BYTES);
-		munmap(area->units, UNITS * sizeof(*area->units));
-		area->units = NULL;
-		memset(area->bins, 0, sizeof(area->bins));
-	}
+void kvfree_area_heed_limit(void)
+{
+	struct kvfree_area *area = &kvfree_area;
+
+	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
+	if (!area->failed)
+		area_heed_limit(area);
 	kvfree_mutex_unlock(&area->lock);
 }
 

@@ -17,6 +17,10 @@
  * or free as a whole; its length is kept at its first and last unit (boundary
  * tags), free runs hang in one list per power of two.
  *
+ * The range counts against RLIMIT_AS. Where there is a limit there is no range, and
+ * where one appears what is free at the end of the range is given back: the range
+ * becomes shorter, never longer.
+ *
  * Locking discipline: area.lock guards the table and the lists. The system
  * calls on a run are made outside it, by whoever owns the run.
  */
@@ -50,6 +54,7 @@ struct kvfree_area_unit {
 
 struct kvfree_area {
 	uintptr_t base;		/* atomic; KVFREE_AREA_NONE, then fixed */
+	size_t size;		/* atomic, written under lock */
 	bool failed;		/* under lock: it could not be reserved, or
 				 * its table cannot be trusted */
 	pthread_mutex_t lock;
@@ -65,10 +70,13 @@ extern struct kvfree_area kvfree_area;
 static inline bool kvfree_area_has(const void *ptr)
 {
 	/* Relaxed: who holds a pointer into the range got it from someone who
-	 * saw the base; for all other pointers either value answers no. */
+	 * saw the base and the size; for all other pointers either value answers
+	 * no. What was given back came to others through the kernel, which
+	 * orders the size before it. */
 	return KVFREE_AREA_EXISTS &&
 		(uintptr_t) ptr - __atomic_load_n(&kvfree_area.base,
-				__ATOMIC_RELAXED) < KVFREE_AREA_BYTES;
+				__ATOMIC_RELAXED) <
+		__atomic_load_n(&kvfree_area.size, __ATOMIC_RELAXED);
 }
 
 /* Zeroed memory of @size bytes, or NULL. Clean context. */
@@ -79,6 +87,8 @@ void kvfree_area_free(void *ptr);
 size_t kvfree_area_usable(void *ptr);
 /* Give the range back if nothing is allocated in it. */
 void kvfree_area_release(void);
+/* Give back what is free at its end, if there is an RLIMIT_AS. */
+void kvfree_area_heed_limit(void);
 
 void kvfree_area_prefork(void);
 void kvfree_area_postfork(void);

@@ -462,6 +462,7 @@ size_t urcu_kvfree_shrink(void)
 	kvfree_refill_hold();
 	kvfree_for_each_domain(domain)
 		nr += shrink_domain(domain);
+	kvfree_area_heed_limit();
 	kvfree_leave_wait(online);
 	return nr;
 }

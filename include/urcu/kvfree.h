@@ -355,6 +355,10 @@ void urcu_kvfree_unregister_thread_flavor(
  * to the lesser size and accepts memory from malloc() as well; on failure
  * @ptr is untouched.
  *
+ * The range counts against RLIMIT_AS. Where that is set all memory is malloc()'s; where
+ * it is set later, the range shrinks to what is in use at the next large allocation or
+ * free, or urcu_kvfree_shrink().
+ *
  * Return: the memory, or NULL with errno ENOMEM. A size of 0 is as malloc(0).
  *
  * urcu_kvfree() frees at once, without a grace period; NULL is a no-op. Large memory

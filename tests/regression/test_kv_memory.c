@@ -9,12 +9,22 @@
  */
 
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "cmocka-all.h"
 #include "kvchild.h"
 #include "kvfault.h"
 #include "kvinside.h"
+#include "tsan.h"
+
+/* A sanitizer's own memory would be limited as well. */
+#if defined(KVFREE_TSAN) || defined(KVTEST_ASAN)
+# define MAY_LIMIT	false
+#else
+# define MAY_LIMIT	true
+#endif
 
 #define KIB	((size_t) 1 << 10)
 #define MIB	((size_t) 1 << 20)
@@ -354,6 +364,50 @@ TEST(without_a_range_large_comes_from_malloc)
 		KVCHILD_OK);
 }
 
+static void *more_than_the_heap_has(void)
+{
+	void *ptr = malloc(32 * MIB);
+
+	free(ptr);
+	return ptr;
+}
+
+/* The program has all the addresses that it may have, and the range most of them. */
+static int limited_later(void)
+{
+	FILE *statm = fopen("/proc/self/statm", "r");
+	struct rlimit limit;
+	size_t pages;
+	char *ptr;
+
+	kvtest_start(2, 2);
+	ptr = urcu_kvmalloc(LARGE);
+	if (!is_large(ptr) || !statm || fscanf(statm, "%zu", &pages) != 1 ||
+	    getrlimit(RLIMIT_AS, &limit))
+		return 1;
+	limit.rlim_cur = pages * 4096;
+	if (setrlimit(RLIMIT_AS, &limit))
+		return 2;
+	if (more_than_the_heap_has())
+		return 3;
+	urcu_kvfree_shrink();
+	if (!more_than_the_heap_has())
+		return 4;
+	fill(ptr, LARGE, 1);
+	return KVCHILD_OK;
+}
+
+TEST(the_range_is_not_in_the_way_of_a_limit_that_comes_later)
+{
+	char err[4096];
+
+	if (!MAY_LIMIT)
+		skip();
+	kvinside_needs_range();
+	assert_int_equal(kvchild_run("limited_later", err, sizeof(err)),
+		KVCHILD_OK);
+}
+
 /* ------------------------------------------------------------------ */
 /* realloc                                                            */
 
@@ -548,6 +602,7 @@ static const struct kvchild_scenario scenarios[] = {
 	{ "realloc_after_free", realloc_after_free },
 	{ "use_after_free", use_after_free },
 	{ "without_a_range", without_a_range },
+	{ "limited_later", limited_later },
 	{ NULL, NULL },
 };
 
@@ -568,6 +623,7 @@ int main(int argc, char **argv)
 		test(what_is_no_large_memory_in_use_is_not_freed),
 		test(use_after_free_of_large_memory_crashes),
 		test(without_a_range_large_comes_from_malloc),
+		test(the_range_is_not_in_the_way_of_a_limit_that_comes_later),
 		test(realloc_keeps_the_contents_across_kinds),
 		test(realloc_to_a_little_less_moves_nothing),
 		test(realloc_of_null_allocates),

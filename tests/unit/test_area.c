@@ -7,7 +7,9 @@
  * In the check build the range has 64 MiB.
  */
 
+#include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "cmocka-all.h"
 #include "kvfault.h"
@@ -23,9 +25,20 @@ static int begin(void **state)
 	return kvfree_area.units ? -1 : 0;
 }
 
+/* As much as a limit can be, so that nothing else fails, or none. */
+static void limit_address_space(bool limited)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_AS, &limit), 0);
+	limit.rlim_cur = RLIM_INFINITY - limited;
+	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
 static int end(void **state)
 {
 	(void) state;
+	limit_address_space(false);
 	kvfree_area_release();
 	return kvfree_area.base == KVFREE_AREA_NONE ? 0 : -1;
 }
@@ -180,6 +193,75 @@ TEST(a_range_in_use_is_not_given_back)
 	kvfree_area_free(ptr);
 }
 
+/* ------------------------------------------------------------------ */
+/* RLIMIT_AS                                                          */
+
+TEST(where_addresses_are_limited_there_is_no_range)
+{
+	limit_address_space(true);
+	assert_null(kvfree_area_alloc(1));
+	assert_int_equal(kvfree_area.base, KVFREE_AREA_NONE);
+	limit_address_space(false);
+	kvfree_area_free(kvfree_area_alloc(1));
+	assert_int_not_equal(kvfree_area.base, KVFREE_AREA_NONE);
+}
+
+static bool is_mapped(void *ptr)
+{
+	unsigned char there;
+
+	return mincore(ptr, 1, &there) == 0;
+}
+
+static void assert_range_ends_behind(char *ptr)
+{
+	assert_true(kvfree_area_has(ptr + UNIT - 1));
+	assert_false(kvfree_area_has(ptr + UNIT));
+	assert_true(is_mapped(ptr));
+	assert_false(is_mapped(ptr + UNIT));
+}
+
+TEST(a_limit_that_comes_later_leaves_what_is_in_use)
+{
+	char *ptr[4];
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		ptr[i] = kvfree_area_alloc(UNIT);
+	limit_address_space(true);
+	assert_null(kvfree_area_alloc(1));
+	assert_range_ends_behind(ptr[3]);
+	kvfree_area_free(ptr[2]);
+	assert_range_ends_behind(ptr[3]);
+	kvfree_area_free(ptr[3]);
+	assert_range_ends_behind(ptr[1]);
+	*ptr[0] = *ptr[1] = 1;
+	/* Without the limit, what is left of the range serves again. */
+	kvfree_area_free(ptr[0]);
+	limit_address_space(false);
+	assert_ptr_equal(kvfree_area_alloc(UNIT), ptr[0]);
+	assert_null(kvfree_area_alloc(1));
+	kvfree_area_free(ptr[0]);
+	limit_address_space(true);
+	kvfree_area_free(ptr[1]);
+	assert_int_equal(kvfree_area.base, KVFREE_AREA_NONE);
+	assert_false(is_mapped(ptr[0]));
+}
+
+TEST(a_limit_is_noticed_without_an_allocation)
+{
+	char *ptr = kvfree_area_alloc(UNIT);
+
+	kvfree_area_heed_limit();
+	assert_true(kvfree_area_has(ptr + UNIT));
+	limit_address_space(true);
+	kvfree_area_heed_limit();
+	assert_range_ends_behind(ptr);
+	kvfree_area_free(ptr);
+	assert_false(kvfree_area_has(ptr));
+	kvfree_area_heed_limit();
+}
+
 #define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -195,9 +277,14 @@ int main(void)
 		test(memory_that_cannot_be_unmapped_is_emptied),
 		test(a_range_that_cannot_be_had_is_not_asked_for_again),
 		test(a_range_in_use_is_not_given_back),
+		test(where_addresses_are_limited_there_is_no_range),
+		test(a_limit_that_comes_later_leaves_what_is_in_use),
+		test(a_limit_is_noticed_without_an_allocation),
 	};
 
-	if (!KVFREE_AREA_EXISTS)
-		return 77;	/* no room for a range: 32 bits */
+	if (!kvinside_has_range()) {
+		puts("SKIP: 32 bits, or an RLIMIT_AS");
+		return 77;
+	}
 	return kvtest_run(tests);
 }
