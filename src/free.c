@@ -12,6 +12,7 @@
 #include "conf.h"
 #include "debug.h"
 #include "free.h"
+#include "page.h"
 
 /* How many objects ahead of the free a line is fetched. */
 #define PREFETCH_AHEAD	8
@@ -25,17 +26,29 @@ KVFREE_TLS unsigned char kvfree_freeing;
 /* Atomic: malloc_usable_size() may be asked about what malloc() gave. */
 static bool sizes_known;
 
+/* The program or library that has it; NULL in a static program, which has no other. */
+static const void *object_of(void *function)
+{
+	Dl_info info = { 0 };
+
+	dladdr(function, &info);
+	return info.dli_fbase;
+}
+
 void kvfree_free_start(void)
 {
-	Dl_info memory, size;
+	const void *memory = object_of((void *) (uintptr_t) malloc);
+	const void *libc = object_of((void *) (uintptr_t) abort);
 
-	/* A program that brings its own malloc() may have left this one to the
-	 * C library, which would look at memory that is not its own. Relaxed:
-	 * either answer is right for what is queued before the first start. */
-	__atomic_store_n(&sizes_known,
-			dladdr((void *) (uintptr_t) malloc, &memory) &&
-			dladdr((void *) (uintptr_t) malloc_usable_size, &size) &&
-			memory.dli_fbase == size.dli_fbase, __ATOMIC_RELAXED);
+	/* A program that brings its own malloc() may have left these two to the
+	 * C library: one would look at memory that is not its own, and what the
+	 * other gives is nothing for the program's free(). Relaxed: either answer
+	 * is right for what is queued before the first start. */
+	__atomic_store_n(&sizes_known, memory ==
+			object_of((void *) (uintptr_t) malloc_usable_size),
+			__ATOMIC_RELAXED);
+	kvfree_page_start(memory == libc ||
+			libc != object_of((void *) (uintptr_t) posix_memalign));
 }
 
 size_t kvfree_free_malloc_bytes(void *ptr)

@@ -44,7 +44,7 @@ void kvfree_free_objects(unsigned int channel, size_t nr, void **ptrs);
  * context. */
 size_t kvfree_free_bytes(unsigned int channel, void *ptr);
 
-/* At a start: whether malloc_usable_size() belongs to the malloc() in use. */
+/* At a start: which functions belong to the malloc() in use. */
 void kvfree_free_start(void);
 /* The object's size in malloc, or 0 where nobody knows. */
 size_t kvfree_free_malloc_bytes(void *ptr);

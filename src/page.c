@@ -7,11 +7,30 @@
 
 #include "page.h"
 
-struct kvfree_page *kvfree_page_alloc(struct kvfree_page_count *count)
+static bool only_malloc;	/* atomic: free() does not know posix_memalign() */
+
+void kvfree_page_start(bool memalign)
 {
+	/* Relaxed: nothing is allocated before the first start. */
+	__atomic_store_n(&only_malloc, !memalign, __ATOMIC_RELAXED);
+}
+
+void *kvfree_page_memory(size_t size)
+{
+	size_t line = CAA_CACHE_LINE_SIZE;
 	void *mem;
 
-	if (posix_memalign(&mem, CAA_CACHE_LINE_SIZE, KVFREE_PAGE_BYTES))
+	size = (size + line - 1) / line * line;
+	if (__atomic_load_n(&only_malloc, __ATOMIC_RELAXED))
+		return malloc(size);
+	return posix_memalign(&mem, line, size) ? NULL : mem;
+}
+
+struct kvfree_page *kvfree_page_alloc(struct kvfree_page_count *count)
+{
+	void *mem = kvfree_page_memory(KVFREE_PAGE_BYTES);
+
+	if (!mem)
 		return NULL;
 	/* Relaxed: counters order nothing. */
 	__atomic_fetch_add(&count->pages, 1, __ATOMIC_RELAXED);

@@ -80,6 +80,12 @@ struct kvfree_page_count {
 	uint64_t allocated;	/* the same: ever */
 };
 
+/* At a start: whether free() takes what posix_memalign() gives. */
+void kvfree_page_start(bool memalign);
+/* Memory for free(), not shared with a neighbour by a cache line where that can be had;
+ * NULL when there is none. Clean context, no lock of the library held. */
+void *kvfree_page_memory(size_t size);
+
 /*
  * Allocate an empty page, NULL when there is no memory; give one back (NULL is a
  * no-op). From malloc's family, so that leak checkers find through the

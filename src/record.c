@@ -254,12 +254,11 @@ unsigned int kvfree_record_take_pages(struct kvfree_record *record, unsigned int
 
 static struct kvfree_record *record_alloc(struct kvfree_domain *domain)
 {
-	struct kvfree_record *record;
-	void *mem;
+	struct kvfree_record *record = kvfree_page_memory(sizeof(*record));
 
-	if (posix_memalign(&mem, CAA_CACHE_LINE_SIZE, sizeof(*record)))
+	if (!record)
 		return NULL;
-	record = memset(mem, 0, sizeof(*record));
+	memset(record, 0, sizeof(*record));
 	pthread_spin_init(&record->lock, PTHREAD_PROCESS_PRIVATE);
 	record->flavor = kvfree_domain_flavor(domain);
 	record->domain = domain;

@@ -98,7 +98,7 @@ struct kvfree_record {
 
 	struct kvfree_record *next;	/* read-only once published */
 	struct kvfree_record *next_left;	/* under domain.lock */
-} KVFREE_CACHE_ALIGNED;
+};
 
 /*
  * What a thread knows about itself. Written by the thread and by signal
