@@ -223,8 +223,10 @@ struct urcu_kvfree_attr *urcu_kvfree_attr_create(void)
 {
 	struct urcu_kvfree_attr *attr = calloc(1, sizeof(*attr));
 
-	if (!attr)
+	if (!attr) {
+		errno = ENOMEM;	/* not every calloc() sets it */
 		return NULL;
+	}
 	attr->magic = ATTR_MAGIC;
 	conf_defaults(&attr->conf);
 	return attr;

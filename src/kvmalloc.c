@@ -117,6 +117,14 @@ static inline void *recycle(size_t size)
 /* ------------------------------------------------------------------ */
 /* The calls                                                          */
 
+/* Not every malloc() sets errno. */
+static void *or_enomem(void *ptr)
+{
+	if (caa_unlikely(!ptr))
+		errno = ENOMEM;
+	return ptr;
+}
+
 void *urcu_kvmalloc(size_t size)
 {
 	void *ptr;
@@ -127,7 +135,7 @@ void *urcu_kvmalloc(size_t size)
 			return ptr;
 	}
 	ptr = recycle(size);
-	return ptr ? ptr : malloc(size);
+	return ptr ? ptr : or_enomem(malloc(size));
 }
 
 void *urcu_kvzalloc(size_t size)
@@ -140,17 +148,15 @@ void *urcu_kvcalloc(size_t nmemb, size_t size)
 	size_t bytes;
 	void *ptr;
 
-	if (__builtin_mul_overflow(nmemb, size, &bytes)) {
-		errno = ENOMEM;
-		return NULL;
-	}
+	if (__builtin_mul_overflow(nmemb, size, &bytes))
+		return or_enomem(NULL);
 	if (caa_unlikely(bytes >= large_threshold())) {
 		ptr = kvfree_area_alloc(bytes);
 		if (ptr)
 			return ptr;
 	}
 	ptr = recycle(bytes);
-	return ptr ? memset(ptr, 0, bytes) : calloc(1, bytes);
+	return ptr ? memset(ptr, 0, bytes) : or_enomem(calloc(1, bytes));
 }
 
 void *urcu_kvrealloc(void *ptr, size_t size)
@@ -164,12 +170,12 @@ void *urcu_kvrealloc(void *ptr, size_t size)
 	if (!size)
 		size = 1;	/* as malloc(0): a pointer of its own */
 	if (!large && size < large_threshold())
-		return realloc(ptr, size);
+		return or_enomem(realloc(ptr, size));
 	usable = large ? kvfree_area_usable(ptr) :
 		kvfree_free_malloc_bytes(ptr);
 	/* Where nobody knows how much to copy it stays with malloc. */
 	if (!usable)
-		return realloc(ptr, size);
+		return or_enomem(realloc(ptr, size));
 	if (size <= usable && size > usable / 2)
 		return ptr;
 	fresh = urcu_kvmalloc(size);

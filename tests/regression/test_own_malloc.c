@@ -5,9 +5,11 @@
  * test_own_malloc.c - in a program with a malloc() of its own
  *
  * It has malloc(), calloc(), realloc() and free() and no more: malloc_usable_size() and
- * posix_memalign() are the C library's, which know nothing of it. (lessons: O14)
+ * posix_memalign() are the C library's, which know nothing of it. A failure does not
+ * set errno. (lessons: O14)
  */
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "cmocka-all.h"
@@ -21,6 +23,7 @@
 /* Memory is handed out once. In front of each piece is its size. */
 static _Alignas(64) char heap[64 << 20];
 static size_t used;		/* atomic */
+static bool fails;
 static unsigned long foreign;	/* atomic: frees of what is not of the heap */
 
 static bool is_own(const void *ptr)
@@ -37,7 +40,7 @@ void *malloc(size_t size)
 {
 	size_t room = (size + 31) & ~(size_t) 15, at;
 
-	if (room < size)
+	if (fails || room < size)
 		return NULL;
 	at = __atomic_fetch_add(&used, room, __ATOMIC_RELAXED);
 	if (at + room > sizeof(heap))
@@ -115,12 +118,44 @@ TEST(nothing_is_freed_that_is_not_of_this_malloc)
 	assert_int_equal(foreign, 0);
 }
 
+#define assert_enomem(call)						\
+	do {								\
+		const void *ptr;					\
+									\
+		errno = 0;						\
+		fails = true;						\
+		ptr = (call);						\
+		fails = false;						\
+		assert_null(ptr);					\
+		assert_int_equal(errno, ENOMEM);			\
+	} while (0)
+
+TEST(every_null_has_an_errno)
+{
+	static volatile size_t too_much = (size_t) 1 << 46;
+	char *small = urcu_kvmalloc(100), *large = urcu_kvmalloc(LARGE);
+
+	assert_enomem(urcu_kvmalloc(100));
+	assert_enomem(urcu_kvmalloc(too_much));
+	assert_enomem(urcu_kvzalloc(100));
+	assert_enomem(urcu_kvzalloc(too_much));
+	assert_enomem(urcu_kvcalloc(10, 10));
+	assert_enomem(urcu_kvrealloc(NULL, 100));
+	assert_enomem(urcu_kvrealloc(small, 200));
+	assert_enomem(urcu_kvrealloc(small, too_much));
+	assert_enomem(urcu_kvrealloc(large, 100));
+	assert_enomem(urcu_kvfree_attr_create());
+	urcu_kvfree(small);
+	urcu_kvfree(large);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(this_is_the_malloc_in_use),
 		cmocka_unit_test(realloc_keeps_the_contents),
 		cmocka_unit_test(nothing_is_freed_that_is_not_of_this_malloc),
+		cmocka_unit_test(every_null_has_an_errno),
 	};
 
 	return kvtest_run(tests);
