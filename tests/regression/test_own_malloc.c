@@ -20,7 +20,8 @@
 
 #if !defined(KVTEST_ASAN) && !defined(__SANITIZE_THREAD__)
 
-/* Memory is handed out once. In front of each piece is its size. */
+/* Memory is handed out once. In front of each piece is its size, and a word that
+ * the C library would take for the mark of a piece of 16 bytes. */
 static _Alignas(64) char heap[64 << 20];
 static size_t used;		/* atomic */
 static bool fails;
@@ -33,7 +34,7 @@ static bool is_own(const void *ptr)
 
 static size_t *size_of(void *ptr)
 {
-	return (size_t *) ptr - 2;
+	return (size_t *) ((char *) ptr - 16);
 }
 
 void *malloc(size_t size)
@@ -46,6 +47,7 @@ void *malloc(size_t size)
 	if (at + room > sizeof(heap))
 		return NULL;
 	*(size_t *) (heap + at) = size;
+	*(size_t *) (heap + at + 16 - sizeof(size_t)) = 32 | 2;
 	return heap + at + 16;
 }
 
