@@ -135,6 +135,8 @@ static void atfork_child(void)
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 }
 
+const char kvfree_fork_linked;
+
 static __attribute__((constructor)) void atfork_register(void)
 {
 	if (pthread_atfork(atfork_prepare, atfork_release, atfork_child))

@@ -35,6 +35,8 @@ static const struct timespec nap = { .tv_sec = 0, .tv_nsec = 50000 };
 
 KVFREE_TLS struct kvfree_tls kvfree_tls;
 
+static const char *const links_fork __attribute__((used)) = &kvfree_fork_linked;
+
 static pthread_key_t key;
 static bool key_made;	/* set by the constructor; if it could not, by a start */
 

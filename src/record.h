@@ -303,6 +303,10 @@ void kvfree_record_leave(struct kvfree_domain *domain);
 struct kvfree_record *kvfree_record_make_blank(struct kvfree_domain *domain);
 void kvfree_record_give_back(struct kvfree_record *record);
 
+/* In fork.c. Whoever uses anything of the library uses records: a program that is linked
+ * with the static library must have the fork handlers with them. */
+extern const char kvfree_fork_linked;
+
 /* The thread-exit key: made in the library's constructor, again at a start
  * if that failed. 0, or -1 with errno. */
 int kvfree_record_make_key(void);

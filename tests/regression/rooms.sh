@@ -4,7 +4,8 @@
 #
 # Calls and includes of the library go down the table of rooms in doc/design.md. Reads
 # the table, the objects' symbol tables and the #include lines; prints each
-# reference that goes up or sideways. A file that the table does not name fails too.
+# reference that goes up or sideways. A file that the table does not name fails too. So
+# does an exception that nothing needs: kvfree_fork_linked, which is not used but named.
 set -u
 
 srcdir=${top_srcdir:-.}
@@ -71,9 +72,10 @@ includes >"$tmp/includes"
 awk 'NR == FNR { row[$1] = $2; next }
 	!($1 in row) { print $1 " is not in the table"; bad = 1; next }
 	!($2 in row) { print $2 " is not in the table"; bad = 1; next }
+	$3 == "kvfree_fork_linked" { excepted++; next }
 	row[$1] >= row[$2] {
 		print $1 " -> " $2 " goes up or sideways: " $3; bad = 1 }
-	END { exit bad }' "$tmp/rooms" "$tmp/calls" "$tmp/includes" || exit 1
+	END { exit bad || excepted != 1 }' "$tmp/rooms" "$tmp/calls" "$tmp/includes" || exit 1
 for file in "$srcdir"/src/*.[ch]; do
 	room=$(basename "$file")
 	grep -q "^${room%.*} " "$tmp/rooms" || {
