@@ -37,7 +37,8 @@
 #include "start.h"
 #include "timer.h"
 
-static bool forking;	/* atomic, set under start_lock: between the hooks */
+static unsigned int forking;	/* atomic, changed under start_lock: before_fork calls whose
+				 * after_fork calls have not come */
 static pthread_t forker;	/* atomic, set under start_lock before forking */
 
 /* Whether it is this thread, or its copy in the child, that rests between
@@ -53,21 +54,29 @@ static bool resting(void)
 
 void urcu_kvfree_before_fork(void)
 {
-	/* A grace period may wait for us, if we are an online QSBR reader. */
-	unsigned int online = kvfree_enter_wait("urcu_kvfree_before_fork()");
+	unsigned int online;
 
+	/* Libraries may each have registered the hooks with pthread_atfork().
+	 * Relaxed: it is this thread's. */
+	if (resting()) {
+		__atomic_fetch_add(&forking, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	/* A grace period may wait for us, if we are an online QSBR reader. */
+	online = kvfree_enter_wait("urcu_kvfree_before_fork()");
 	kvfree_mutex_lock(&kvfree_start_lock, KVFREE_RANK_START);
 	kvfree_service_rest();
 	kvfree_leave_wait(online);
 	__atomic_store_n(&forker, pthread_self(), __ATOMIC_RELAXED);
 	/* Release: pairs with resting(). */
-	__atomic_store_n(&forking, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&forking, 1, __ATOMIC_RELEASE);
 }
 
 void urcu_kvfree_after_fork_parent(void)
 {
 	/* Relaxed: start_lock orders it; other threads find no forker in it. */
-	__atomic_store_n(&forking, false, __ATOMIC_RELAXED);
+	if (__atomic_sub_fetch(&forking, 1, __ATOMIC_RELAXED))
+		return;
 	kvfree_service_resume();
 	kvfree_mutex_unlock(&kvfree_start_lock);
 }
@@ -117,7 +126,7 @@ static void reset(bool forget)
 	kvfree_service_fork_reset();
 	kvfree_domains_fork_reset(forget);
 	kvfree_records_fork_reset(forget);
-	forking = false;
+	forking = 0;
 }
 
 static void atfork_child(void)
@@ -147,6 +156,9 @@ int urcu_kvfree_after_fork_child(void)
 {
 	bool was_running = kvfree_is_running();
 
+	/* Relaxed: the child has no other thread. */
+	if (resting() && __atomic_sub_fetch(&forking, 1, __ATOMIC_RELAXED))
+		return 0;
 	reset(false);
 	/* With the settings of the parent; see start_locked(). */
 	return was_running ? urcu_kvfree_init(NULL) : 0;

@@ -462,8 +462,12 @@ void urcu_kvfree_rcu_channel_offset_flavor(
  * than bp must unregister before the fork if the child is to wait for grace
  * periods.
  *
+ * The calls nest: libraries of one program may each have registered them with
+ * pthread_atfork(). Each before_fork wants its own after_fork call; the first and the
+ * last do the work.
+ *
  * Context: clean, outside read-side sections. Not in a free function. One thread at a
- * time: another before_fork waits. An online QSBR caller is taken offline while
+ * time: another's before_fork waits. An online QSBR caller is taken offline while
  * before_fork waits.
  */
 void urcu_kvfree_before_fork(void);

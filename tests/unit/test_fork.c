@@ -302,6 +302,37 @@ TEST(hooks_without_a_fork_change_nothing)
 	kvarena_assert_exact();
 }
 
+/* As two libraries do that both registered the hooks with pthread_atfork(). */
+TEST(hooks_may_be_nested)
+{
+	int status;
+	pid_t pid;
+
+	queue(100);
+	urcu_kvfree_before_fork();
+	urcu_kvfree_before_fork();
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		alarm(CHILD_HANGS_AFTER);
+		if (urcu_kvfree_after_fork_child() ||
+		    kvtest_count_threads("kvfree-") ||
+		    urcu_kvfree_after_fork_child())
+			_exit(99);
+		_exit(frees_its_copy());
+	}
+	urcu_kvfree_after_fork_parent();
+	assert_true(kvfree_domains[0].hands.held);
+	urcu_kvfree_after_fork_parent();
+	assert_false(kvfree_domains[0].hands.held);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(urcu_kvfree_rcu_barrier_flavor(rcu), 0);
+	kvarena_assert_exact();
+	/* And from then on as before. */
+	assert_int_equal(in_child(frees_its_copy, true), 0);
+}
+
 static int forks_with_hooks_again(void)
 {
 	queue(100);
@@ -420,6 +451,7 @@ int main(void)
 		test_each(with_hooks_parent_and_child_free_their_copies),
 		test_each(with_hooks_the_childs_own_threads_free),
 		test_each(hooks_without_a_fork_change_nothing),
+		test_each(hooks_may_be_nested),
 		test_each(with_hooks_a_child_of_a_child_has_it_all),
 		test_each(a_child_that_cannot_start_loses_nothing),
 		test_each(forks_with_hooks_beside_busy_threads_lose_nothing),
