@@ -547,6 +547,18 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 /* ------------------------------------------------------------------ */
 /* Macros                                                             */
 
+/* 0, if @field of what @ptr points to is a struct rcu_head; else an error, and not only a
+ * warning: compilers keep those of a system header's macros to themselves. */
+#ifdef __cplusplus
+# define _urcu_kvfree_is_head(ptr, field)				\
+	(0 * sizeof(static_cast<const volatile struct rcu_head *>(	\
+			&(ptr)->field)))
+#else
+# define _urcu_kvfree_is_head(ptr, field)				\
+	(0 * sizeof(char[__builtin_types_compatible_p(			\
+			__typeof__((ptr)->field), struct rcu_head) ? 1 : -1]))
+#endif
+
 /*
  * The offset of @field in what @ptr points to, checked at compile time: it is
  * a struct rcu_head, and less than URCU_KVFREE_MAX_OFFSET bytes away.
@@ -556,14 +568,17 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 	(__builtin_offsetof(__typeof__(*(ptr)), field) +		\
 	 0 * sizeof(char[__builtin_offsetof(__typeof__(*(ptr)), field) < \
 			URCU_KVFREE_MAX_OFFSET ? 1 : -1]) +		\
-	 0 * sizeof(&(ptr)->field == (struct rcu_head *) 0))
+	 _urcu_kvfree_is_head(ptr, field))
 
 #define _urcu_kvfree_rcu_2(flavor, ptr)					\
 	urcu_kvfree_rcu_mightsleep_flavor(flavor, (void *) (ptr))
 #define _urcu_kvfree_rcu_3(flavor, ptr, field)				\
 	urcu_kvfree_rcu_offset_flavor(flavor, (void *) (ptr),		\
 			_urcu_kvfree_offset(ptr, field))
-#define _urcu_kvfree_select(_1, _2, _3, name, ...)	name
+/* An argument too many is an error of this call, in C too. */
+#define _urcu_kvfree_rcu_4(flavor, ptr, field, more)			\
+	urcu_kvfree_rcu_mightsleep_flavor(flavor, (void *) (ptr), 0)
+#define _urcu_kvfree_select(_1, _2, _3, _4, name, ...)	name
 
 /*
  * urcu_kvfree_rcu_flavor(flavor, ptr, field) - raw: free @ptr after a grace
@@ -573,8 +588,9 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
  * urcu_kvfree_rcu_flavor(flavor, ptr) - clean: urcu_kvfree_rcu_mightsleep().
  */
 #define urcu_kvfree_rcu_flavor(...)					\
-	_urcu_kvfree_select(__VA_ARGS__, _urcu_kvfree_rcu_3,		\
-			_urcu_kvfree_rcu_2, _unused)(__VA_ARGS__)
+	_urcu_kvfree_select(__VA_ARGS__, _urcu_kvfree_rcu_4,		\
+			_urcu_kvfree_rcu_3, _urcu_kvfree_rcu_2,		\
+			_unused)(__VA_ARGS__)
 
 /* urcu_kvfree_rcu_channel_flavor(flavor, ptr, field, channel) - raw. */
 #define urcu_kvfree_rcu_channel_flavor(flavor, ptr, field, channel)	\

@@ -5,7 +5,9 @@
 # header.sh - what the public header accepts and what it refuses
 #
 # Each good use compiles without a warning in C11 and C++11, with the compiler of the build
-# and with every other one that is here; each misuse does not compile.
+# and with every other one that is here; each misuse does not compile, without options for
+# warnings and with the header in a system directory, where the compiler keeps warnings of
+# its macros to itself.
 
 set -u
 dir=${TMPDIR:-/tmp}/header-$$
@@ -13,7 +15,8 @@ mkdir "$dir" || exit 1
 trap 'rm -rf "$dir"' EXIT
 failed=0
 
-flags="-Wall -Wextra -Werror -fsyntax-only -I$top_srcdir/include"
+strict="-Wall -Wextra -Werror -I$top_srcdir/include"
+system="-isystem $top_srcdir/include"
 compilers=""
 for cc in "$CC -std=gnu11" "gcc -std=c11" "clang -std=c11" \
 		"g++ -std=c++11" "clang++ -std=c++11"; do
@@ -22,7 +25,7 @@ for cc in "$CC -std=gnu11" "gcc -std=c11" "clang -std=c11" \
 	fi
 done
 
-# compile NAME COMPILER: the text on stdin has been written to $dir/NAME
+# compile NAME COMPILER FLAGS: the text on stdin has been written to $dir/NAME
 compile()
 {
 	case $2 in
@@ -30,7 +33,7 @@ compile()
 	*)	lang=c ;;
 	esac
 	# shellcheck disable=SC2086 # words on purpose
-	$2 $flags -x $lang "$dir/$1" >"$dir/log" 2>&1
+	$2 $3 -fsyntax-only -x $lang "$dir/$1" >"$dir/log" 2>&1
 }
 
 # good NAME, bad NAME: what is on stdin does, does not compile anywhere.
@@ -40,7 +43,7 @@ good()
 	IFS=:
 	for cc in $compilers; do
 		unset IFS
-		compile "$1" "$cc" && continue
+		compile "$1" "$cc" "$strict" && continue
 		echo "FAIL: $1 does not compile with $cc"
 		cat "$dir/log"
 		failed=1
@@ -54,7 +57,7 @@ bad()
 	IFS=:
 	for cc in $compilers; do
 		unset IFS
-		if compile "$1" "$cc"; then
+		if compile "$1" "$cc" "$system"; then
 			echo "FAIL: $1 compiles with $cc"
 			failed=1
 		fi
@@ -145,12 +148,18 @@ EOT
 rcu='urcu_kvfree_rcu(node, head)'
 channel='urcu_kvfree_rcu_channel(node, head, channel)'
 use 'struct rcu_head' 4088 "$rcu" | good offset-4088
+use 'struct rcu_head' 8 "const struct node *p = node; urcu_kvfree_rcu(p, head)" |
+	good pointer-to-const
 use 'struct rcu_head' 4096 "$rcu" | bad offset-4096
 use 'struct rcu_head' 100000 "$rcu" | bad offset-100000
 use 'struct rcu_head' 4088 "$channel" | good channel-offset-4088
 use 'struct rcu_head' 4096 "$channel" | bad channel-offset-4096
 use 'struct list_head { void *a, *b; }' 8 "$rcu" | bad wrong-type
+use 'int' 8 "$rcu" | bad int
+use 'void *' 8 "$rcu" | bad void-pointer-member
 use 'struct rcu_head *' 8 "$rcu" | bad pointer-to-a-head
+use 'struct list_head { void *a, *b; } const' 8 "$rcu" | bad const-wrong-type
+use 'int' 8 "$channel" | bad channel-int
 use 'struct list_head { void *a, *b; }' 8 "$channel" | bad channel-wrong-type
 use 'struct rcu_head' 8 'urcu_kvfree_rcu(node, tail)' | bad no-such-field
 use 'struct rcu_head' 8 'urcu_kvfree_rcu()' | bad no-argument
