@@ -90,9 +90,27 @@ static void debug_free(unsigned int channel, size_t nr, void **ptrs)
 				kvfree_free_malloc_bytes(ptrs[i]) : 0);
 }
 
+/* At the end of the scope, and when an exception or the end of the thread unwinds the
+ * stack. Nobody above could go on: what the caller has in hand would stay there. */
+static void must_return(struct urcu_kvfree_channel **user)
+{
+	if (*user)
+		kvfree_die("a free function of channel \"%s\" did not return: it threw an exception, or ended its thread",
+			(*user)->name);
+}
+
+static void user_free(struct urcu_kvfree_channel *user, size_t nr, void **ptrs)
+{
+	struct urcu_kvfree_channel *inside __attribute__((cleanup(must_return))) = user;
+
+	kvfree_freeing++;
+	user->free_bulk(nr, ptrs, user->priv);
+	kvfree_freeing--;
+	inside = NULL;
+}
+
 void kvfree_free_objects(unsigned int channel, size_t nr, void **ptrs)
 {
-	struct urcu_kvfree_channel *user;
 	size_t i;
 
 	if (caa_unlikely(kvfree_setting(debug)))
@@ -106,8 +124,5 @@ void kvfree_free_objects(unsigned int channel, size_t nr, void **ptrs)
 			kvfree_area_free(ptrs[i]);
 		return;
 	}
-	user = &kvfree_channels.user[channel - KVFREE_CHANNEL_USER];
-	kvfree_freeing++;
-	user->free_bulk(nr, ptrs, user->priv);
-	kvfree_freeing--;
+	user_free(&kvfree_channels.user[channel - KVFREE_CHANNEL_USER], nr, ptrs);
 }

@@ -394,7 +394,9 @@ void urcu_kvfree(void *ptr);
  * outside read-side sections and may call everything but the library's
  * barrier, shrink, exit, channel_destroy and before_fork: they wait for it. Barrier
  * and channel_destroy fail there, shrink and exit do nothing. While it runs, other
- * objects go on being freed by the other workers.
+ * objects go on being freed by the other workers. It returns: a C++ exception that
+ * leaves it, or a pthread_exit() in it, ends the program with a message, and a
+ * longjmp() out of it is an error that nobody notices until a barrier hangs.
  *
  * @name: for messages, copied (31 bytes are kept). @priv: passed through.
  *
