@@ -67,6 +67,10 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+/* The library itself is compiled with -fvisibility=hidden. */
+#if defined(__GNUC__)
+# pragma GCC visibility push(default)
+#endif
 
 struct rcu_head;
 struct rcu_flavor_struct;
@@ -542,6 +546,9 @@ struct urcu_kvfree_stats {
 int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 		struct urcu_kvfree_stats *stats, size_t size);
 
+#if defined(__GNUC__)
+# pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

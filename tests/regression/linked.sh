@@ -43,7 +43,7 @@ run()
 {
 	archive=$1
 	shift
-	# shellcheck disable=SC2086 # words on purpose
+	# shellcheck disable=SC2046,SC2086 # words on purpose
 	$compile "$@" -o "$tmp/program" "$top/tests/regression/linked.c" \
 		"$archive" $libs $(setting LDFLAGS) && "$tmp/program" ||
 		fail "${archive##*/} $*"
@@ -52,7 +52,7 @@ run()
 # Whether the compiler can do it at all: the C library and liburcu may lack it.
 can()
 {
-	# shellcheck disable=SC2086 # words on purpose
+	# shellcheck disable=SC2046,SC2086 # words on purpose
 	$compile "$@" -o "$tmp/program" "$tmp/probe.c" $libs >"$tmp/log" 2>&1 &&
 		"$tmp/program" && return
 	echo "not here: $*"
@@ -74,7 +74,7 @@ int main(void)
 	return 0;
 }
 EOT
-		# shellcheck disable=SC2086 # words on purpose
+		# shellcheck disable=SC2046,SC2086 # words on purpose
 		$compile -Wno-cast-function-type -Wl,--gc-sections -o "$tmp/call" \
 			"$tmp/call.c" "$a" $libs $(setting LDFLAGS) &&
 			nm "$tmp/call" | grep -q ' atfork_child' ||
@@ -85,7 +85,7 @@ EOT
 # The library anew, in sections and for optimization at link time.
 make_lto()
 {
-	# shellcheck disable=SC2086 # words on purpose
+	# shellcheck disable=SC2046,SC2086 # words on purpose
 	(mkdir "$tmp/lto" && cd "$tmp/lto" &&
 		$compile -std=gnu11 -O1 -flto -ffat-lto-objects -ffunction-sections \
 			-fdata-sections -c "$top"/src/*.c &&
@@ -95,7 +95,7 @@ make_lto()
 # plugin FLAGS: a program and a module with a copy each.
 plugin()
 {
-	# shellcheck disable=SC2086 # words on purpose
+	# shellcheck disable=SC2046,SC2086 # words on purpose
 	$compile -fPIC -shared -Wl,-z,defs -o "$tmp/plugin.so" \
 		"$top/tests/regression/linked-plugin.c" "$tmp/pic.a" \
 		$libs $(setting LDFLAGS) || fail "plugin: not linked"
@@ -116,5 +116,6 @@ fi
 if ls "$build"/src/.libs/liburcu_kvfree_la-*.o >/dev/null 2>&1; then
 	ar rcs "$tmp/pic.a" "$build"/src/.libs/liburcu_kvfree_la-*.o
 	plugin
+	plugin -rdynamic
 fi
 exit $failed
