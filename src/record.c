@@ -13,6 +13,8 @@
  * goes to the emergency list instead, so that a thread never ends up with two.
  */
 
+#include <dlfcn.h>
+#include <link.h>
 #include <sched.h>
 #include <string.h>
 
@@ -539,6 +541,31 @@ int kvfree_record_make_key(void)
 	return 0;
 }
 
+/* A program that is linked with -static may have none of these, and has no modules. */
+#pragma weak dladdr1
+#pragma weak dlsym
+
+/*
+ * A module that has this code, a plugin with a static copy of the library, is never
+ * unloaded: other threads run its code, now or at their end. (The shared library is
+ * linked with -z nodelete.)
+ */
+static void stay_loaded(void)
+{
+	void *(*open)(const char *name, int flags);
+	struct link_map *self;
+	Dl_info info;
+
+	/* The program itself has no name. */
+	if (!dlsym || !dladdr1 || !dladdr1(&key, &info, (void **) &self,
+				RTLD_DL_LINKMAP) || !*self->l_name)
+		return;
+	/* By name: the linker warns of dlopen() in every static program. */
+	open = (void *(*)(const char *, int)) (uintptr_t) dlsym(RTLD_DEFAULT, "dlopen");
+	if (open)
+		open(self->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 /*
  * In the constructor, so that the key lands among glibc's first 32 and raw
  * calls may claim records; see key_is_raw_safe().
@@ -546,6 +573,7 @@ int kvfree_record_make_key(void)
 static __attribute__((constructor)) void make_key_early(void)
 {
 	kvfree_record_make_key();
+	stay_loaded();
 }
 
 /* ------------------------------------------------------------------ */

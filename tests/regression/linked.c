@@ -153,18 +153,35 @@ static void test_fork_with_hooks(void)
 #endif
 
 #ifdef LINKED_PLUGIN
+static pthread_barrier_t step;
+
+/* A thread that outlives the dlclose() of what it used (O19). */
+static void *use_and_wait(void *use)
+{
+	((void (*)(void)) (uintptr_t) use)();
+	pthread_barrier_wait(&step);
+	pthread_barrier_wait(&step);
+	return NULL;
+}
+
 /* Another copy of the library, whose fork hooks nobody calls. */
 static void use_plugin(void)
 {
-	void *plugin = dlopen(LINKED_PLUGIN, RTLD_NOW | RTLD_LOCAL);
-	void (*use)(void);
+	void *plugin = dlopen(LINKED_PLUGIN, RTLD_NOW | RTLD_LOCAL), *use;
+	pthread_t thread;
 
 	if (!plugin)
 		fprintf(stderr, "%s\n", dlerror());
 	CHECK(plugin);
-	use = (void (*)(void)) (uintptr_t) dlsym(plugin, "plugin_use");
+	use = dlsym(plugin, "plugin_use");
 	CHECK(use);
-	use();
+	pthread_barrier_init(&step, NULL, 2);
+	CHECK(pthread_create(&thread, NULL, use_and_wait, use) == 0);
+	pthread_barrier_wait(&step);
+	CHECK(dlclose(plugin) == 0);
+	pthread_barrier_wait(&step);
+	CHECK(pthread_join(thread, NULL) == 0);
+	pthread_barrier_destroy(&step);
 }
 #else
 static void use_plugin(void)

@@ -4,7 +4,8 @@
 #
 # linked.sh - the static library, however it is linked, has its fork handlers and
 # constructors: the programs of linked.c run, and a program that makes only one call of
-# the library has the handlers too. Two copies in one process do not disturb each other.
+# the library has the handlers too. Two copies in one process do not disturb each other,
+# and that of a module stays when the module is closed.
 
 set -u
 a=$(cd "$top_builddir" && pwd)/.libs/liburcu-kvfree.a
