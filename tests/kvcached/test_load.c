@@ -333,24 +333,106 @@ static int count_refused(const int *fds, int nr)
 	return refused;
 }
 
+static bool holds(uint64_t bytes)
+{
+	for (int tries = 0; tries < 600; tries++) {
+		if (daemon_stat(&the_daemon, "bytes") >= bytes)
+			return true;
+		usleep(50 * 1000);
+	}
+	return false;
+}
+
+/* Values of a megabyte, of which as many as fit, and four more, are nearly there. */
 static void values_under_way_cannot_take_more_than_all_memory(void **state)
 {
-	int fds[36], refused = 0;
+	enum { FIT = 32, ALL = 36, SENT = 1040000 };
+	char *value = test_malloc(SENT);
+	int fds[ALL], refused = 0;
 
 	(void) state;
+	memset(value, 'v', SENT);
+	for (int i = 0; i < ALL; i++) {
+		fds[i] = daemon_connect(&the_daemon);
+		say(fds[i], "set k 0 0 1048576\r\n");
+		assert_true(try_send(fds[i], value, SENT));
+		assert_true(holds((uint64_t) SENT * (i < FIT ? i + 1 : FIT)));
+	}
+	for (int tries = 0; tries < 600 && refused < ALL - FIT; tries++) {
+		usleep(50 * 1000);
+		refused += count_refused(fds, ALL);
+	}
+	usleep(200 * 1000);
+	refused += count_refused(fds, ALL);
+	assert_int_equal(refused, ALL - FIT);
+	for (int i = 0; i < ALL; i++)
+		close(fds[i]);
+	test_free(value);
+}
+
+/* O20 */
+static void announced_values_evict_nothing(void **state)
+{
+	int fd = daemon_connect(&the_daemon), fds[36];
+
+	(void) state;
+	talk(fd, "set kept 0 0 4\r\nhere\r\n", "STORED\r\n");
 	for (int i = 0; i < 36; i++) {
 		fds[i] = daemon_connect(&the_daemon);
 		say(fds[i], "set k 0 0 1048576\r\nunfinished");
 	}
-	for (int tries = 0; tries < 200 && refused < 4; tries++) {
-		usleep(50 * 1000);
-		refused += count_refused(fds, 36);
-	}
-	usleep(200 * 1000);
-	refused += count_refused(fds, 36);
-	assert_in_range(refused, 4, 10);
+	assert_true(holds(36 * strlen("unfinished")));
+	assert_int_equal(daemon_stat(&the_daemon, "evictions"), 0);
+	assert_in_range(daemon_stat(&the_daemon, "bytes"), 0, 36 * 1024);
+	talk(fd, "get kept\r\n", "VALUE kept 0 4\r\nhere\r\nEND\r\n");
 	for (int i = 0; i < 36; i++)
 		close(fds[i]);
+	close(fd);
+}
+
+/* ------------------------------------------------------------------ */
+/* Clients that are slow                                              */
+
+static int start_impatient(void **state)
+{
+	static const char *const args[] = { "-T", "1", NULL };
+
+	(void) state;
+	daemon_start(&the_daemon, args);
+	return 0;
+}
+
+/* A byte now and then, which would take 100 s in all. */
+static bool is_closed_while_it_sends(int fd)
+{
+	char byte;
+
+	for (int i = 0; i < 600; i++) {
+		if (!try_send(fd, "v", 1) || recv(fd, &byte, 1, MSG_DONTWAIT) == 0)
+			return true;
+		usleep(50 * 1000);
+	}
+	return false;
+}
+
+static void client_that_sends_too_slowly_is_closed(void **state)
+{
+	int idle = daemon_connect(&the_daemon);
+	int line = daemon_connect(&the_daemon);
+	int value = daemon_connect(&the_daemon);
+
+	(void) state;
+	talk(idle, "get none\r\n", "END\r\n");
+	say(line, "get unfinished");
+	say(value, "set k 0 0 2000\r\n");
+	assert_true(is_closed_while_it_sends(value));
+	expect_end(line);
+	/* Between commands there is all the time in the world. */
+	talk(idle, "set k 0 0 1\r\na\r\nget k\r\n",
+		"STORED\r\nVALUE k 0 1\r\na\r\nEND\r\n");
+	close(idle);
+	close(line);
+	close(value);
 }
 
 /* ------------------------------------------------------------------ */
@@ -472,6 +554,9 @@ int main(void)
 		TEST(garbage_of_large_items_is_bounded),
 		TEST(memory_limit_evicts_the_oldest),
 		TEST(values_under_way_cannot_take_more_than_all_memory),
+		TEST(announced_values_evict_nothing),
+		cmocka_unit_test_setup_teardown(
+			client_that_sends_too_slowly_is_closed, start_impatient, stop),
 		TEST(client_that_leaves_midway_leaves_nothing),
 		TEST(client_that_resets_its_connection_harms_nobody),
 		TEST(one_connection_too_many_is_told_so),

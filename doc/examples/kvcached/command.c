@@ -145,7 +145,6 @@ static void run_store(struct session *session, const struct call *call)
 		return;
 	}
 	session->mode = call->command->mode;
-	session->filled = 0;
 	session->item = NULL;
 	if (len > store_max_value(store)) {
 		refuse_item(session, session->key, len, call->command->mode,

@@ -40,6 +40,8 @@ static const char usage[] =
 "  -I SIZE     longest value in bytes, or with k or m at its end (1m);\n"
 "              at most half of -m\n"
 "  -c NUMBER   connections at once, 1 to 65536 (1024)\n"
+"  -T SECONDS  close a client that takes longer to send a command, or a second\n"
+"              more for each 64 kB of its value, or to read, 1 to 86400 (30)\n"
 "  -h, --help  show this text\n"
 "\n"
 "SIGTERM and SIGINT stop it.\n"
@@ -100,6 +102,11 @@ static bool parse_option(struct options *options, int option, const char *arg)
 			return false;
 		options->server.max_connections = number;
 		return true;
+	case 'T':
+		if (!parse_number(arg, 1, 86400, &number))
+			return false;
+		options->server.stall_sec = number;
+		return true;
 	}
 	return false;
 }
@@ -112,12 +119,12 @@ static struct options parse_options(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options options = {
-		.server = { "127.0.0.1", "11211", 4, 1024 },
+		.server = { "127.0.0.1", "11211", 4, 1024, 30 },
 		.store = { 64 << 20, 1 << 20 },
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "l:p:t:m:I:c:h", long_options,
+	while ((option = getopt_long(argc, argv, "l:p:t:m:I:c:T:h", long_options,
 			NULL)) != -1) {
 		if (option == 'h') {
 			fputs(usage, stdout);

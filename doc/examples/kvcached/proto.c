@@ -88,6 +88,7 @@ static bool step_line(struct session *session)
 	len = eol.pos;
 	if (len > LINE_MAX_LEN)
 		return line_too_long(session);
+	session->lines++;
 	evbuffer_remove(session->in, session->line, len);
 	evbuffer_drain(session->in, eol_len);
 	session->line[len] = '\0';
@@ -154,18 +155,28 @@ static void finish_item(struct session *session)
 	store_balance(store);
 }
 
+/* The values under way take more than there is. */
+static void give_up_item(struct session *session)
+{
+	session_skip_value(session, item_space(session->item) -
+			session->item->filled);
+	item_drop(session->service->store, session->item);
+	session->item = NULL;
+	reply_result(session, STORE_NO_MEMORY);
+}
+
 static bool step_data(struct session *session)
 {
 	struct item *item = session->item;
-	size_t space = (size_t) item->value_len + 2;	/* "\r\n" */
-	int n = evbuffer_remove(session->in,
-			item_value(item) + session->filled,
-			space - session->filled);
 	const char *end = item_value(item) + item->value_len;
+	int n = evbuffer_remove(session->in, item_value(item) + item->filled,
+			item_space(item) - item->filled);
 
-	if (n > 0)
-		session->filled += n;
-	if (session->filled < space)
+	if (n > 0 && !item_filled(session->service->store, item, n)) {
+		give_up_item(session);
+		return true;
+	}
+	if (item->filled < item_space(item))
 		return false;
 	if (!memcmp(end, "\r\n", 2)) {
 		session->state = SESSION_LINE;
@@ -225,7 +236,26 @@ void session_init(struct session *session, struct service *service,
 	session->state = SESSION_LINE;
 	session->noreply = false;
 	session->closing = false;
+	session->lines = 0;
 	session->item = NULL;
+}
+
+bool session_is_midway(const struct session *session)
+{
+	return session->state != SESSION_LINE ||
+		evbuffer_get_length(session->in);
+}
+
+size_t session_awaits(const struct session *session)
+{
+	switch (session->state) {
+	case SESSION_DATA:
+		return item_space(session->item) - session->item->filled;
+	case SESSION_SKIP_DATA:
+		return session->skip;
+	default:
+		return 0;
+	}
 }
 
 enum session_want session_run(struct session *session)

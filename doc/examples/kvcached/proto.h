@@ -28,6 +28,7 @@
 struct service {
 	struct store *store;
 	unsigned int threads;		/* read-only */
+	unsigned int stall_sec;		/* read-only: how slow a client may be */
 	time_t started;			/* read-only */
 	unsigned int connections;	/* atomic */
 	uint64_t accepted;		/* atomic */
@@ -45,13 +46,13 @@ struct session {
 	} state;
 	bool noreply;			/* the command at hand wants none */
 	bool closing;			/* quit, or no memory for a reply */
+	uint64_t lines;			/* that were taken so far */
 
 	char line[LINE_MAX_LEN + 1];	/* the command at hand */
 	char *next_key;			/* KEYS: in line */
 	bool with_cas;			/* KEYS: gets */
 	struct key key;			/* DATA: in line */
 	struct item *item;		/* DATA */
-	size_t filled;			/* DATA: bytes of it that are there */
 	enum store_mode mode;		/* DATA: what to do with it */
 	uint64_t cas;			/* DATA: for STORE_CAS */
 	size_t skip;			/* SKIP_DATA: bytes to drop */
@@ -68,11 +69,10 @@ void session_init(struct session *session, struct service *service,
 enum session_want session_run(struct session *session);
 void session_fini(struct session *session);
 
-/* Between two lines a client may be silent for as long as it likes. */
-static inline bool session_is_midway(const struct session *session)
-{
-	return session->state != SESSION_LINE;
-}
+/* Between two commands a client may be silent for as long as it likes. */
+bool session_is_midway(const struct session *session);
+/* Bytes of the command at hand that are still to come, as far as it has said. */
+size_t session_awaits(const struct session *session);
 
 /* For command.c ---------------------------------------------------- */
 

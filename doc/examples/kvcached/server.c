@@ -179,6 +179,7 @@ struct server *server_start(const struct server_config *config,
 	}
 	server->service.store = store;
 	server->service.threads = config->threads;
+	server->service.stall_sec = config->stall_sec;
 	server->service.started = time(NULL);
 	server->max_connections = config->max_connections;
 	server->base = event_base_new();

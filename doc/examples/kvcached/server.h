@@ -18,6 +18,7 @@ struct server_config {
 	const char *port;
 	unsigned int threads;
 	unsigned int max_connections;
+	unsigned int stall_sec;		/* how slow a client may be */
 };
 
 struct server;

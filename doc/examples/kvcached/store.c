@@ -111,30 +111,39 @@ static struct item *item_of(struct cds_lfht_node *node)
 /* ------------------------------------------------------------------ */
 /* Items                                                              */
 
-static size_t value_space(uint32_t value_len)
-{
-	return (size_t) value_len + 2;	/* "\r\n" */
-}
-
+/* Of memory that is in use. */
 static size_t item_size(const struct item *item)
 {
-	return sizeof(*item) + item->key_len + value_space(item->value_len);
+	return sizeof(*item) + item->key_len + item->filled;
 }
 
 static struct item *item_alloc(struct store *store, const char *key,
 		uint32_t key_len, uint32_t value_len)
 {
 	struct item *item = urcu_kvmalloc(sizeof(*item) + key_len +
-			value_space(value_len));
+			(size_t) value_len + 2);
 
 	if (!item)
 		return NULL;
 	item->key_len = key_len;
 	item->value_len = value_len;
 	memcpy(item->data, key, key_len);
-	memcpy(item->data + key_len + value_len, "\r\n", 2);
+	item->filled = 0;
 	add(&store->bytes, item_size(item));
 	return item;
+}
+
+static void fill(struct store *store, struct item *item, uint32_t bytes)
+{
+	item->filled += bytes;
+	add(&store->bytes, bytes);
+}
+
+/* The whole value is there, from the server itself: so is its end. */
+static void complete(struct store *store, struct item *item)
+{
+	memcpy(item_value(item) + item->value_len, "\r\n", 2);
+	fill(store, item, item_space(item));
 }
 
 /* No reader has seen it, so that there is no grace period to wait for. */
@@ -339,6 +348,12 @@ struct item *item_new(struct store *store, struct key key, uint32_t value_len,
 	return item;
 }
 
+bool item_filled(struct store *store, struct item *item, uint32_t bytes)
+{
+	fill(store, item, bytes);
+	return make_room(store);
+}
+
 /* The old value and the one in @item, joined in a new item; frees @item. */
 static enum store_result join(struct store *store, struct item *old,
 		struct item **item, bool append)
@@ -358,6 +373,7 @@ static enum store_result join(struct store *store, struct item *old,
 	memcpy(item_value(both), item_value(first), first->value_len);
 	memcpy(item_value(both) + first->value_len, item_value(second),
 			second->value_len);
+	complete(store, both);
 	item_drop(store, *item);
 	*item = both;
 	return STORE_OK;
@@ -466,6 +482,7 @@ static enum store_result count_locked(struct store *store,
 	item->flags = old->flags;
 	set_expiry(item, get_expiry(old));
 	memcpy(item_value(item), digits, len);
+	complete(store, item);
 	link_locked(store, stripe, key, item);
 	return STORE_OK;
 }

@@ -36,6 +36,8 @@ struct item {
 	uint32_t flags;			/* read-only */
 	uint32_t value_len;		/* read-only */
 	uint32_t key_len;		/* read-only */
+	uint32_t filled;		/* bytes of value and end that are there;
+					 * read-only once linked */
 	char data[];			/* key, value, "\r\n"; read-only once linked */
 };
 
@@ -44,7 +46,13 @@ static inline const char *item_key(const struct item *item)
 	return item->data;
 }
 
-/* The value, and the "\r\n" that ends it on the wire. */
+/* The length of the value with the "\r\n" that ends it on the wire. */
+static inline size_t item_space(const struct item *item)
+{
+	return (size_t) item->value_len + 2;
+}
+
+/* The value, and its "\r\n". */
 static inline char *item_value(struct item *item)
 {
 	return item->data + item->key_len;
@@ -101,12 +109,15 @@ size_t store_max_value(const struct store *store);
 uint64_t store_expiry(int64_t exptime);
 
 /*
- * item_new() makes an item whose value the caller then fills in. It ends in
- * store_link(), which owns it from then on whatever the result, or, never
- * linked, in item_drop(). NULL: no room.
+ * item_new() makes an item whose value, and the "\r\n" behind it, the caller then
+ * fills in, saying so by item_filled(): only what is there counts as memory in use, so
+ * that nobody makes room by announcing values. Complete, it ends in store_link(),
+ * which owns it from then on whatever the result, or, never linked, in item_drop().
+ * NULL and false: no room.
  */
 struct item *item_new(struct store *store, struct key key, uint32_t value_len,
 		uint32_t flags, uint64_t expire_ms);
+bool item_filled(struct store *store, struct item *item, uint32_t bytes);
 void item_drop(struct store *store, struct item *item);
 
 enum store_result store_link(struct store *store, struct key key,

@@ -7,8 +7,11 @@
  * Back-pressure. A connection reads no more than INPUT_HIGH ahead of what it has
  * processed, and stops processing when OUTPUT_HIGH bytes of replies wait for a
  * client that does not read; that client's own socket then fills up, and it
- * has to wait. A client that stays away in the middle of something is closed
- * after STALL_SEC.
+ * has to wait. A client that does not read its replies is closed after service->stall_sec.
+ *
+ * A command has to be there in time, however its bytes come: stall_sec from its
+ * first byte on, and a second more for each RATE_MIN bytes of a value. Else a client could
+ * hold the memory of a value by a byte now and then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,13 +29,15 @@
 
 #define INPUT_HIGH	(64 * 1024)
 #define OUTPUT_LOW	(OUTPUT_HIGH / 2)
-#define STALL_SEC	30
+#define RATE_MIN	(64 * 1024)
 
 struct conn {
 	struct worker *worker;
 	struct cds_list_head list;	/* in worker->conns */
 	struct bufferevent *bev;
-	bool midway;			/* the read timeout is set */
+	struct event *deadline;		/* for the command at hand */
+	bool awaited;			/* it is set, */
+	uint64_t line;			/* in this command */
 	bool closing;			/* once the replies are sent */
 	struct session session;
 };
@@ -46,42 +51,67 @@ static void conn_free(struct conn *conn)
 
 	cds_list_del(&conn->list);
 	session_fini(&conn->session);
+	event_free(conn->deadline);
 	bufferevent_free(conn->bev);	/* and the socket with it */
 	free(conn);
 	/* Relaxed: a number of its own. */
 	__atomic_sub_fetch(&service->connections, 1, __ATOMIC_RELAXED);
 }
 
+/* What is still to come of the command at hand must come in time. */
+static void await_command(struct conn *conn)
+{
+	const struct session *session = &conn->session;
+	struct timeval time = {
+		.tv_sec = conn->worker->service->stall_sec +
+			session_awaits(session) / RATE_MIN,
+	};
+
+	if (conn->awaited && conn->line == session->lines)
+		return;
+	conn->awaited = true;
+	conn->line = session->lines;
+	event_add(conn->deadline, &time);
+}
+
+static void await_nothing(struct conn *conn)
+{
+	if (conn->awaited)
+		event_del(conn->deadline);
+	conn->awaited = false;
+}
+
 /* Send what there is to send, then close. May free @conn. */
 static void conn_close(struct conn *conn)
 {
 	conn->closing = true;
+	await_nothing(conn);
 	bufferevent_disable(conn->bev, EV_READ);
 	bufferevent_setwatermark(conn->bev, EV_WRITE, 0, 0);
 	if (!evbuffer_get_length(bufferevent_get_output(conn->bev)))
 		conn_free(conn);
 }
 
-static void set_timeouts(struct conn *conn)
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct timeval stall = { .tv_sec = STALL_SEC };
-	bool midway = session_is_midway(&conn->session);
-
-	if (midway == conn->midway)
-		return;
-	conn->midway = midway;
-	bufferevent_set_timeouts(conn->bev, midway ? &stall : NULL, &stall);
+	(void) fd;
+	(void) what;
+	conn_free(arg);
 }
 
 static void conn_run(struct conn *conn)
 {
 	switch (session_run(&conn->session)) {
 	case SESSION_WANTS_INPUT:
-		set_timeouts(conn);
+		if (session_is_midway(&conn->session))
+			await_command(conn);
+		else
+			await_nothing(conn);
 		bufferevent_enable(conn->bev, EV_READ);
 		break;
 	case SESSION_WANTS_OUTPUT:
 		/* on_write() goes on from here. */
+		await_nothing(conn);
 		bufferevent_disable(conn->bev, EV_READ);
 		break;
 	case SESSION_WANTS_CLOSE:
@@ -124,20 +154,22 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 
 static int conn_start(struct worker *worker, int socket)
 {
-	static const struct timeval stall = { .tv_sec = STALL_SEC };
-	struct conn *conn = malloc(sizeof(*conn));
+	const struct timeval stall = { .tv_sec = worker->service->stall_sec };
+	struct conn *conn = calloc(1, sizeof(*conn));
 
 	if (!conn)
 		return -1;
-	conn->bev = bufferevent_socket_new(worker->base, socket,
-			BEV_OPT_CLOSE_ON_FREE);
+	conn->worker = worker;
+	conn->deadline = evtimer_new(worker->base, on_deadline, conn);
+	if (conn->deadline)
+		conn->bev = bufferevent_socket_new(worker->base, socket,
+				BEV_OPT_CLOSE_ON_FREE);
 	if (!conn->bev) {
+		if (conn->deadline)
+			event_free(conn->deadline);
 		free(conn);
 		return -1;
 	}
-	conn->worker = worker;
-	conn->midway = false;
-	conn->closing = false;
 	session_init(&conn->session, worker->service,
 			bufferevent_get_input(conn->bev),
 			bufferevent_get_output(conn->bev));
