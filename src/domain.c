@@ -5,6 +5,7 @@
  * domain.c - one domain per flavor
  */
 
+#include <stdbool.h>
 #include <string.h>
 #include <urcu/flavor.h>
 

@@ -7,6 +7,7 @@
  * See gp.h for the numbers and their order.
  */
 
+#include <stdbool.h>
 #include <sys/resource.h>
 #include <urcu/flavor.h>
 

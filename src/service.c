@@ -8,6 +8,7 @@
  */
 
 #include <sched.h>
+#include <stdbool.h>
 #include <urcu/flavor.h>
 
 #include "count.h"

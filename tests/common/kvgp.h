@@ -13,6 +13,7 @@
  * freed before a grace period numbered above n is over: kvgp_last_ended().
  */
 
+#include <stdbool.h>
 #include <urcu/flavor.h>
 
 #include "kvtest.h"

@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <sys/resource.h>
 #include <urcu/flavor.h>
 

@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The liburcu-kvfree authors
+#
+# newer_liburcu.sh - no source relies on <urcu/flavor.h> to bring bool
+#
+# Since 0.14 that header uses bool without <stdbool.h>. Every file that includes it
+# compiles with one that does so, whatever liburcu is installed.
+
+set -u
+dir=$(mktemp -d) || exit 99
+trap 'rm -rf "$dir"' EXIT
+command -v gcc >/dev/null || { echo "SKIP: no gcc"; exit 77; }
+
+mkdir "$dir/urcu"
+cat >"$dir/urcu/flavor.h" <<'END'
+extern bool (*newer_member)(void);
+#include_next <urcu/flavor.h>
+END
+
+# A variable of the build's Makefile.
+setting()
+{
+	sed -n "s/^$1 = *//p" "$top_builddir/Makefile"
+}
+
+compile()
+{
+	# Several words.
+	# shellcheck disable=SC2046
+	gcc -std=gnu11 -fsyntax-only -D_GNU_SOURCE -DHAVE_CONFIG_H -DKVFREE_CHECK \
+		-I"$dir" -I"$top_builddir" -I"$top_srcdir/include" \
+		-I"$top_srcdir/src" -I"$top_srcdir/tests/common" \
+		$(setting URCU_CFLAGS) $(setting CMOCKA_CFLAGS) -x c "$1"
+}
+
+echo '#include <urcu/flavor.h>' >"$dir/bare.c"
+compile "$dir/bare.c" 2>/dev/null && { echo "FAIL: the header is not used"; exit 1; }
+
+failed=0
+files=0
+for file in $(grep -rl '^#include <urcu/flavor.h>' "$top_srcdir/src" \
+		"$top_srcdir/tests/common" "$top_srcdir/tests/unit" \
+		"$top_srcdir/tests/torture"); do
+	files=$((files + 1))
+	compile "$file" || { echo "FAIL: $file"; failed=1; }
+done
+test "$files" -ge 3 || { echo "FAIL: only $files files"; failed=1; }
+echo "newer_liburcu.sh: $files files"
+exit $failed
