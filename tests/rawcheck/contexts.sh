@@ -28,6 +28,20 @@ grep -q lock_a "$work/err" && fail "nested: a released lock is reported"
 found both 1 'while holding spinlock 0x[0-9a-f]* (lock_b) taken'
 grep -q '  and while holding spinlock 0x[0-9a-f]* (lock_a) taken' "$work/err" ||
 	fail "both: the outer lock is missing"
+# The stack of a lock: as much of it as is sure to be still in place.
+found returned 1 'taken at take_lock_a'
+[ "$(grep -c '#.* main+0x' "$work/err")" = 1 ] ||
+	fail "returned: the lock has a stack that is not its own"
+found recursive 1 'taken at recur'
+[ "$(grep -c '#.* recur+0x' "$work/err")" = 6 ] ||
+	fail "recursive: not the four frames of the call and the two of the lock"
+expect "one stack for each finding" 99 '^urcu-rawcheck: 1 finding,' \
+	"$rawcheck" "$top_builddir/tests/rawcheck/unwinds"
+expect "--trace-frames, returned" 99 'taken at take_lock_a' \
+	"$rawcheck" --trace-frames=8 "$scenario" returned
+[ "$(grep -c '#.* main+0x' "$work/err")" = 2 ] ||
+	fail "--trace-frames: the stack of the lock was not kept"
+
 found many 1 '  and 34 more'
 silent failed_trylock
 silent init_again

@@ -200,6 +200,39 @@ static int scenario_both(void)
 	return 0;
 }
 
+static void take_lock_a(void)
+{
+	pthread_spin_lock(&lock_a);
+}
+
+/* The function that took the lock is not on the stack any more. */
+static int scenario_returned(void)
+{
+	take_lock_a();
+	allocate();
+	pthread_spin_unlock(&lock_a);
+	return 0;
+}
+
+/* The lock is taken by one activation, the call made by one further inside. */
+static void recur(int levels)
+{
+	if (levels == 2)
+		pthread_spin_lock(&lock_a);
+	if (levels == 0)
+		allocate();
+	else
+		recur(levels - 1);
+	if (levels == 2)
+		pthread_spin_unlock(&lock_a);
+}
+
+static int scenario_recursive(void)
+{
+	recur(3);
+	return 0;
+}
+
 static int scenario_many(void)
 {
 	static pthread_spinlock_t locks[NR_MANY];
@@ -753,6 +786,33 @@ static int scenario_clean(void)
 	return 0;
 }
 
+static double now_nsec(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double) time.tv_sec * 1e9 + (double) time.tv_nsec;
+}
+
+/* What a spinlock costs; doc/rawcheck.md shows the figures. */
+static int scenario_spin_cost(void)
+{
+	double begin, least = 1e9, cost;
+	int round, i;
+
+	for (round = 0; round < 50; round++) {
+		begin = now_nsec();
+		for (i = 0; i < 10000; i++) {
+			pthread_spin_lock(&lock_a);
+			pthread_spin_unlock(&lock_a);
+		}
+		cost = (now_nsec() - begin) / 10000;
+		least = cost < least ? cost : least;
+	}
+	printf("spin lock and unlock: %.0f ns\n", least);
+	return 0;
+}
+
 static __attribute__((noreturn)) int scenario_wait_for_term(void)
 {
 	alarm(20);	/* never to stay behind */
@@ -762,7 +822,8 @@ static __attribute__((noreturn)) int scenario_wait_for_term(void)
 }
 
 #define SCENARIOS(X)							\
-	X(permitted) X(nested) X(both) X(many) X(failed_trylock)	\
+	X(permitted) X(nested) X(both) X(returned) X(recursive)	\
+	X(many) X(failed_trylock)					\
 	X(init_again) X(disowned) X(recursion) X(other_thread)		\
 	X(handler_in_lock) X(lock_outlives_handler) X(exit_in_handler)	\
 	X(jump) X(jump_from_alternate_stack) X(jump_inside)		\
@@ -771,7 +832,7 @@ static __attribute__((noreturn)) int scenario_wait_for_term(void)
 	X(query) X(errno) X(descriptors) X(once)			\
 	X(once_and_exit_3) X(once_and__exit) X(once_and_kill)		\
 	X(once_and_say) X(three) X(children) X(daemon) X(storm)		\
-	X(clean) X(wait_for_term)
+	X(clean) X(spin_cost) X(wait_for_term)
 
 int main(int argc, char **argv)
 {

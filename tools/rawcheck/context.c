@@ -14,14 +14,11 @@
 
 #include "config.h"
 
-#include <execinfo.h>
 #include <string.h>
+#include <unwind.h>
 
 #include "preload.h"
 #include "urcu/rawcheck.h"
-
-/* Frames of this library that may stand below a wrapper's caller. */
-#define RC_OWN_FRAMES	4
 
 __thread struct rc_thread rc_self __attribute__((tls_model("initial-exec")));
 
@@ -31,42 +28,79 @@ static void rc_signal_fence(void)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
-unsigned int rc_backtrace(void **frames, unsigned int max, void *caller)
-{
-	void *raw[RC_MAX_FRAMES + RC_OWN_FRAMES];
-	int nr, skip;
+/* An unwinding under way. */
+struct rc_unwinding {
+	struct rc_stack *stack;
+	unsigned int max;
+	void *caller;		/* frames below it are this library's own */
+};
 
-	rc_self.busy++;
-	nr = backtrace(raw, (int) max + RC_OWN_FRAMES);
-	rc_self.busy--;
-	for (skip = 0; skip < nr; skip++)
-		if (raw[skip] == caller)
-			break;
-	if (skip == nr) {
-		/* Could not be unwound; the caller itself is known anyway. */
-		frames[0] = caller;
-		return 1;
-	}
-	nr -= skip;
-	if (nr > (int) max)
-		nr = (int) max;
-	memcpy(frames, raw + skip, (size_t) nr * sizeof(frames[0]));
-	return (unsigned int) nr;
+static _Unwind_Reason_Code rc_unwind_one(struct _Unwind_Context *frame,
+		void *arg)
+{
+	struct rc_unwinding *unwinding = arg;
+	struct rc_stack *stack = unwinding->stack;
+	unsigned int nr = stack->nr;
+	void *address = (void *) _Unwind_GetIP(frame);
+	uintptr_t sp = _Unwind_GetCFA(frame);
+
+	if (nr == 0 && address != unwinding->caller)
+		return _URC_NO_REASON;
+	/* The outermost frame may be zero, or repeat itself for ever. */
+	if (!address || (nr > 0 && stack->frames[nr - 1] == address &&
+			stack->sp[nr - 1] == sp))
+		return _URC_END_OF_STACK;
+	stack->frames[nr] = address;
+	stack->sp[nr] = sp;
+	stack->nr = nr + 1;
+	return stack->nr < unwinding->max ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
-void rc_trace_here(struct rc_trace *trace, void *caller)
+void rc_backtrace(struct rc_stack *stack, unsigned int max, void *caller)
 {
-	const struct rc_shared *shared = rc_shared;
-	unsigned int max = shared ? shared->trace_frames : 1;
+	struct rc_unwinding unwinding = {
+		.stack = stack, .max = max, .caller = caller,
+	};
 
-	if (max <= 1) {
-		trace->frames[0] = caller;
-		trace->nr = 1;
-		return;
+	stack->nr = 0;
+	rc_self.busy++;
+	_Unwind_Backtrace(rc_unwind_one, &unwinding);
+	rc_self.busy--;
+	if (stack->nr == 0) {
+		/* Could not be unwound; the caller itself is known anyway. */
+		stack->frames[0] = caller;
+		stack->sp[0] = 0;
+		stack->nr = 1;
 	}
-	if (max > RC_MAX_TRACE)
-		max = RC_MAX_TRACE;
-	trace->nr = rc_backtrace(trace->frames, max, caller);
+}
+
+void rc_trace_here(struct rc_trace *trace, unsigned int max, void *caller)
+{
+	struct rc_stack stack;
+
+	rc_backtrace(&stack, max, caller);
+	trace->nr = stack.nr;
+	memcpy(trace->frames, stack.frames, stack.nr * sizeof(stack.frames[0]));
+}
+
+void rc_begin_at(struct rc_context *context, void *caller, const void *sp)
+{
+	unsigned int frames = rc_shared ? rc_shared->trace_frames : 0;
+
+	context->signo = 0;
+	context->caller = caller;
+	context->sp = (uintptr_t) sp;
+	context->trace.nr = frames == 1;
+	context->trace.frames[0] = caller;
+	if (rc_unlikely(frames > 1))
+		rc_trace_here(&context->trace, frames < RC_MAX_TRACE ?
+				frames : RC_MAX_TRACE, caller);
+}
+
+static void rc_copy(struct rc_context *to, const struct rc_context *from)
+{
+	memcpy(to, from, offsetof(struct rc_context, trace.frames) +
+			from->trace.nr * sizeof(from->trace.frames[0]));
 }
 
 void rc_push(const struct rc_context *context)
@@ -80,11 +114,12 @@ void rc_push(const struct rc_context *context)
 	}
 	/* For a handler that reports this one before the copy below is done. */
 	self->contexts[nr].kind = context->kind;
+	self->contexts[nr].caller = NULL;
 	self->contexts[nr].trace.nr = 0;
 	rc_signal_fence();
 	self->nr = nr + 1;
 	rc_signal_fence();
-	self->contexts[nr] = *context;
+	rc_copy(&self->contexts[nr], context);
 }
 
 static struct rc_context *rc_newest(enum rc_kind kind,
@@ -118,7 +153,7 @@ bool rc_pop(enum rc_kind kind, const volatile void *what)
 	}
 	last = &self->contexts[self->nr - 1];
 	for (; found < last; found++)
-		*found = found[1];
+		rc_copy(found, found + 1);
 	rc_signal_fence();
 	self->nr--;
 	return true;
@@ -126,10 +161,13 @@ bool rc_pop(enum rc_kind kind, const volatile void *what)
 
 RC_EXPORT void urcu_rawcheck_enter_hook(void)
 {
-	struct rc_context context = { .kind = RC_SECTION };
+	struct rc_context context;
 
 	rc_attach();
-	rc_trace_here(&context.trace, __builtin_return_address(0));
+	context.kind = RC_SECTION;
+	context.what = NULL;
+	rc_begin_at(&context, __builtin_return_address(0),
+			__builtin_dwarf_cfa());
 	rc_push(&context);
 }
 

@@ -30,7 +30,6 @@
 struct rc_options rc_options = {
 	.sources = true,
 	.max_reports = 100,
-	.trace_frames = 8,
 };
 
 static const char rc_usage[] =
@@ -46,7 +45,7 @@ static const char rc_usage[] =
 	"  -s, --suppress=PATTERN   ignore findings with PATTERN (shell pattern) as\n"
 	"                           the call, or a function or object on a stack\n"
 	"  -S, --suppressions=FILE  the same for each line of FILE\n"
-	"  -t, --trace-frames=N     frames kept for each lock taken, 1 to 12 (8)\n"
+	"  -t, --trace-frames=N     keep N frames, 1 to 12, each time a lock is taken\n"
 	"  -w, --wait               wait for all descendants, daemons too\n"
 	"      --no-sources         do not look up source lines\n"
 	"  -h, --help               print this and exit\n"

@@ -120,7 +120,8 @@ static void rc_attach_once(void)
 	const char *path = getenv(RC_ENV_SHARED);
 	const char *sanitizer;
 	struct rc_shared *shared;
-	void *prime[2];
+	struct rc_stack prime;
+	void *frame;
 	ssize_t length;
 
 	if (!path)
@@ -138,8 +139,12 @@ static void rc_attach_once(void)
 	}
 	length = readlink("/proc/self/exe", rc_program, sizeof(rc_program) - 1);
 	rc_program[length > 0 ? length : 0] = '\0';
-	/* Its first call loads libgcc_s, which allocates. */
-	backtrace(prime, 2);
+	/*
+	 * The unwinder prepares itself at its first call, as does the C library
+	 * where it uses it: pthread_exit() would load it in raw context.
+	 */
+	backtrace(&frame, 1);
+	rc_backtrace(&prime, 2, NULL);
 	__atomic_add_fetch(&shared->attached, 1, __ATOMIC_RELAXED);
 	/* Release: pairs with the acquire in rc_report(), which reads it all. */
 	__atomic_store_n(&rc_shared, shared, __ATOMIC_RELEASE);

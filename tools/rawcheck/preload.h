@@ -135,7 +135,7 @@ extern struct rc_shared *rc_shared;
 /* Path of the program, for its object's name. Set by rc_attach(). */
 extern char rc_program[512];
 
-/* Idempotent. Clean contexts alone: opens files, primes backtrace(). */
+/* Idempotent. Clean contexts alone: opens files, primes the unwinder. */
 void rc_attach(void);
 
 /* ------------------------------------------------------------------ */
@@ -148,14 +148,20 @@ struct rc_trace {
 	void *frames[RC_MAX_TRACE];
 };
 
-/* One reason why a thread is in raw context. */
+/*
+ * One reason why a thread is in raw context. trace is where it began; for a lock or
+ * a section it is empty unless --trace-frames asks for it. Then caller and sp say
+ * in which function it began, and the stack of a finding has the rest.
+ */
 struct rc_context {
 	enum rc_kind kind;
 	int signo;			/* RC_SIGNAL */
 	const volatile void *what;	/* the lock, or the handler */
+	void *caller;			/* not RC_SIGNAL: return address */
+	uintptr_t sp;			/* not RC_SIGNAL: stack pointer at the call */
 	uintptr_t frame;		/* RC_SIGNAL: of the trampoline */
 	uintptr_t alt_low, alt_high;	/* RC_SIGNAL: its alternate stack */
-	struct rc_trace trace;		/* where it began */
+	struct rc_trace trace;		/* last: only its frames in use are copied */
 };
 
 /*
@@ -177,9 +183,23 @@ static inline bool rc_is_raw(void)
 	return rc_unlikely((rc_self.nr | rc_self.more) && !rc_self.busy);
 }
 
+/* A stack, innermost frame first. */
+struct rc_stack {
+	unsigned int nr;
+	void *frames[RC_MAX_FRAMES];	/* addresses in the code */
+	uintptr_t sp[RC_MAX_FRAMES];	/* stack pointers at the calls made there */
+};
+
 /* The stack above the return address @caller, at most @max frames of it. */
-unsigned int rc_backtrace(void **frames, unsigned int max, void *caller);
-void rc_trace_here(struct rc_trace *trace, void *caller);
+void rc_backtrace(struct rc_stack *stack, unsigned int max, void *caller);
+void rc_trace_here(struct rc_trace *trace, unsigned int max, void *caller);
+
+/*
+ * Fills in where @context begins, but for kind and what: in the function that
+ * @caller lies in, whose stack pointer was @sp. In a wrapper these are its
+ * __builtin_return_address(0) and __builtin_dwarf_cfa().
+ */
+void rc_begin_at(struct rc_context *context, void *caller, const void *sp);
 
 void rc_push(const struct rc_context *context);
 /* Removes the newest context of @kind about @what; false if there is none. */

@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unwind.h>
 
 #include "preload.h"
 
@@ -44,20 +45,20 @@ static uint64_t rc_mix(uint64_t hash, uint64_t value)
 	return hash ^ (hash >> 29);
 }
 
-static uint64_t rc_hash(enum rc_call call, void *const *frames,
-		unsigned int nr)
+static uint64_t rc_hash(enum rc_call call, const struct rc_stack *stack)
 {
 	const struct rc_thread *self = &rc_self;
 	uint64_t hash = rc_mix(1, call);
 	unsigned int i, j;
 
-	for (i = 0; i < nr; i++)
-		hash = rc_mix(hash, (uintptr_t) frames[i]);
+	for (i = 0; i < stack->nr; i++)
+		hash = rc_mix(hash, (uintptr_t) stack->frames[i]);
 	for (i = 0; i < self->nr; i++) {
 		const struct rc_context *context = &self->contexts[i];
 
 		hash = rc_mix(hash, context->kind);
 		hash = rc_mix(hash, (uint64_t) context->signo);
+		hash = rc_mix(hash, (uintptr_t) context->caller);
 		for (j = 0; j < context->trace.nr; j++)
 			hash = rc_mix(hash, (uintptr_t) context->trace.frames[j]);
 	}
@@ -192,8 +193,34 @@ static uint32_t rc_write_stack(struct rc_finding *finding,
 	return nr;
 }
 
-static void rc_write_contexts(struct rc_finding *finding)
+/*
+ * Where a context without a trace began: at its caller, and above that the frames
+ * of @stack, if the function that the caller lies in still runs. Its frame is
+ * then the one that had the stack pointer of that time inside it.
+ */
+static void rc_complete(struct rc_trace *trace,
+		const struct rc_context *context, const struct rc_stack *stack)
 {
+	void *function = _Unwind_FindEnclosingFunction(context->caller);
+	unsigned int i;
+
+	trace->frames[0] = context->caller;
+	trace->nr = 1;
+	for (i = 0; i + 1 < stack->nr; i++)
+		if (stack->sp[i] <= context->sp &&
+				context->sp < stack->sp[i + 1])
+			break;
+	if (i + 1 >= stack->nr || !function || function !=
+			_Unwind_FindEnclosingFunction(stack->frames[i]))
+		return;
+	while (++i < stack->nr && trace->nr < RC_DEFAULT_TRACE)
+		trace->frames[trace->nr++] = stack->frames[i];
+}
+
+static void rc_write_contexts(struct rc_finding *finding,
+		const struct rc_stack *stack)
+{
+	struct rc_trace completed;
 	const struct rc_thread *self = &rc_self;
 	unsigned int nr = self->nr, i;
 
@@ -202,20 +229,25 @@ static void rc_write_contexts(struct rc_finding *finding)
 	for (i = 0; i < nr; i++) {
 		const struct rc_context *from = &self->contexts[self->nr - 1 - i];
 		struct rc_context_report *to = &finding->contexts[i];
+		const struct rc_trace *trace = &from->trace;
 
+		if (trace->nr == 0 && from->caller) {
+			rc_complete(&completed, from, stack);
+			trace = &completed;
+		}
 		to->kind = from->kind;
 		to->signo = from->signo;
 		rc_write_frame(finding, &to->what, (uintptr_t) from->what,
 				RC_FRAME_EXACT);
-		to->nr = rc_write_stack(finding, to->trace, from->trace.frames,
-				from->trace.nr);
+		to->nr = rc_write_stack(finding, to->trace, trace->frames,
+				trace->nr);
 	}
 	finding->nr_contexts = nr;
 	finding->more_contexts = self->nr - nr + self->more;
 }
 
 static void rc_write(struct rc_finding *finding, enum rc_call call,
-		void *const *frames, unsigned int nr, bool recursion)
+		const struct rc_stack *stack, bool recursion)
 {
 	finding->call = call;
 	finding->recursion = recursion;
@@ -225,8 +257,9 @@ static void rc_write(struct rc_finding *finding, enum rc_call call,
 	/* Release: should the process die here, what is above is there. */
 	__atomic_store_n(&finding->state, RC_WRITING, __ATOMIC_RELEASE);
 	prctl(PR_GET_NAME, finding->comm);
-	finding->nr_frames = rc_write_stack(finding, finding->frames, frames, nr);
-	rc_write_contexts(finding);
+	finding->nr_frames = rc_write_stack(finding, finding->frames,
+			stack->frames, stack->nr);
+	rc_write_contexts(finding, stack);
 	/* Pairs with the launcher's acquire in report_new(). */
 	__atomic_store_n(&finding->state, RC_READY, __ATOMIC_RELEASE);
 }
@@ -259,11 +292,11 @@ static void rc_await_verdict(struct rc_shared *shared,
 static void rc_report_to(struct rc_shared *shared, enum rc_call call,
 		void *caller, bool recursion)
 {
-	void *frames[RC_MAX_FRAMES];
-	unsigned int nr = rc_backtrace(frames, RC_MAX_FRAMES, caller);
-	struct rc_finding **entry = rc_lookup(rc_hash(call, frames, nr));
-	struct rc_finding *finding = NULL;
+	struct rc_finding *finding = NULL, **entry;
+	struct rc_stack stack;
 
+	rc_backtrace(&stack, RC_MAX_FRAMES, caller);
+	entry = rc_lookup(rc_hash(call, &stack));
 	if (entry)
 		finding = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
 	if (finding) {
@@ -274,7 +307,7 @@ static void rc_report_to(struct rc_shared *shared, enum rc_call call,
 			__atomic_add_fetch(&shared->lost, 1, __ATOMIC_RELAXED);
 			return;
 		}
-		rc_write(finding, call, frames, nr, recursion);
+		rc_write(finding, call, &stack, recursion);
 		/* Pairs with the acquire above. */
 		if (entry)
 			__atomic_store_n(entry, finding, __ATOMIC_RELEASE);

@@ -26,6 +26,7 @@
 #define RC_MAX_FINDINGS	1024	/* with different stacks, per run */
 #define RC_MAX_FRAMES	32	/* of the stack of a call */
 #define RC_MAX_TRACE	12	/* of the stack where a context began */
+#define RC_DEFAULT_TRACE 8	/* of it without --trace-frames */
 #define RC_MAX_REPORTED	6	/* contexts in one report, innermost first */
 #define RC_MAX_OBJECTS	32	/* object files in one report */
 #define RC_STRINGS	6144	/* bytes for their paths */
@@ -100,7 +101,7 @@ struct rc_shared {
 	uint64_t magic;
 	int32_t launcher;	/* its process id */
 	uint32_t abort;		/* stop at the first finding */
-	uint32_t trace_frames;	/* how much of the stack to keep for a lock */
+	uint32_t trace_frames;	/* of the stack to keep for each lock taken */
 	/* Atomic. */
 	uint32_t attached;	/* processes that loaded the library */
 	uint32_t refused;	/* a process had a sanitizer in it */

@@ -192,7 +192,7 @@ static int rc_sigaction(int sig, const struct sigaction *action,
 	rc_attach();
 	wrap = action && rc_is_function(action->sa_sigaction);
 	if (wrap)
-		rc_trace_here(&trace, caller);
+		rc_trace_here(&trace, RC_DEFAULT_TRACE, caller);
 	entry = rc_lock_entry(sig, &saved);
 	handler = entry->handler;
 	siginfo = entry->siginfo;
@@ -273,7 +273,7 @@ static __sighandler_t rc_signal(__sighandler_t (*real)(int, __sighandler_t),
 
 	rc_attach();
 	if (rc_is_signal(sig) && rc_is_function(rc_widen(handler))) {
-		rc_trace_here(&trace, caller);
+		rc_trace_here(&trace, RC_DEFAULT_TRACE, caller);
 		return rc_install(real, sig, handler, &trace);
 	}
 	ret = real(sig, handler);

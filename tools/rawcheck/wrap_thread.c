@@ -24,7 +24,7 @@ static void rc_forget(pthread_spinlock_t *lock)
 
 RC_EXPORT int pthread_spin_lock(pthread_spinlock_t *lock)
 {
-	struct rc_context context = { .kind = RC_SPINLOCK, .what = lock };
+	struct rc_context context;
 	void *caller = __builtin_return_address(0);
 	int ret;
 
@@ -32,7 +32,9 @@ RC_EXPORT int pthread_spin_lock(pthread_spinlock_t *lock)
 	if (rc_unlikely(rc_self.nr) && rc_find(RC_SPINLOCK, lock))
 		rc_report(RC_CALL_pthread_spin_lock, caller, true);
 	/* Before it is taken: the lock is not held longer for our sake. */
-	rc_trace_here(&context.trace, caller);
+	context.kind = RC_SPINLOCK;
+	context.what = lock;
+	rc_begin_at(&context, caller, __builtin_dwarf_cfa());
 	ret = RC_REAL(pthread_spin_lock)(lock);
 	if (ret == 0)
 		rc_push(&context);
@@ -41,12 +43,15 @@ RC_EXPORT int pthread_spin_lock(pthread_spinlock_t *lock)
 
 RC_EXPORT int pthread_spin_trylock(pthread_spinlock_t *lock)
 {
-	struct rc_context context = { .kind = RC_SPINLOCK, .what = lock };
+	struct rc_context context;
 	int ret;
 
 	rc_attach();
 	/* Before, though it may fail: others meet a held lock no more often. */
-	rc_trace_here(&context.trace, __builtin_return_address(0));
+	context.kind = RC_SPINLOCK;
+	context.what = lock;
+	rc_begin_at(&context, __builtin_return_address(0),
+			__builtin_dwarf_cfa());
 	ret = RC_REAL(pthread_spin_trylock)(lock);
 	if (ret == 0)
 		rc_push(&context);
