@@ -76,6 +76,32 @@ expect descriptors 0 "" "$rawcheck" "$scenario" descriptors 3>&-
 found children 3 '^urcu-rawcheck: finding 1 happened 3 times'
 found storm 4000 '^urcu-rawcheck: finding 1 happened 4000 times'
 
+# The guard of a C++ static waits at the first call only.
+cat >"$work/guard.cc" <<END
+#include <pthread.h>
+#include <unistd.h>
+static int first() { return getpid(); }
+static int once() { static int value = first(); return value; }
+int main()
+{
+	pthread_spinlock_t lock;
+	pthread_spin_init(&lock, 0);
+	pthread_spin_lock(&lock);
+	int sum = once();
+	sum -= once();
+	pthread_spin_unlock(&lock);
+	return sum;
+}
+END
+if $CC -o "$work/guard" "$work/guard.cc" -lstdc++ 2>"$work/err"; then
+	expect "guard" 99 '__cxa_guard_acquire() while holding' \
+		"$rawcheck" "$work/guard"
+	grep -q '^urcu-rawcheck: 1 finding' "$work/err" ||
+		fail "guard: not 1 finding"
+else
+	echo "skipped: no C++ compiler"
+fi
+
 # Without the tool the same programs are not disturbed by the header.
 expect "sections without the tool" 0 "" "$scenario" permitted
 

@@ -14,8 +14,11 @@
 
 #include "config.h"
 
+#include <err.h>
 #include <errno.h>
+#include <error.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/futex.h>
 #include <malloc.h>
 #include <mqueue.h>
@@ -48,6 +51,7 @@
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include <urcu/rawcheck.h>
 
@@ -57,6 +61,10 @@ ssize_t __recv_chk(int, void *, size_t, size_t, int);
 int __poll_chk(struct pollfd *, nfds_t, int, size_t);
 int __fprintf_chk(FILE *, int, const char *, ...);
 char *__fgets_chk(char *, size_t, int, FILE *);
+int __fwprintf_chk(FILE *, int, const wchar_t *, ...);
+/* Of the C++ library, which this program does without. */
+int __cxa_guard_acquire(uint64_t *) __attribute__((weak));
+void __cxa_guard_release(uint64_t *) __attribute__((weak));
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t cond_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -81,6 +89,10 @@ static uint32_t futex_word;
 static struct sockaddr_un address;
 static socklen_t address_size;
 static struct epoll_event event;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static once_flag flag = ONCE_FLAG_INIT;
+static uint64_t guard;
+static fpos_t position;
 
 static const struct timespec past = { .tv_sec = 1 };
 static const struct timespec moment = { .tv_nsec = 1000 };
@@ -242,6 +254,19 @@ static void make_stream(void)
 	need(stream != NULL, "fdopen");
 }
 
+/* It has its buffer: no finding is left to malloc(). */
+static void make_used_stream(void)
+{
+	make_stream();
+	need(getc(stream) == 't', "getc");
+}
+
+static void mark_position(void)
+{
+	make_used_stream();
+	need(fgetpos(stream, &position) == 0, "fgetpos");
+}
+
 static void make_input(void)
 {
 	fill_pipe();
@@ -331,6 +356,24 @@ static void nothing(void)
 static intptr_t do_fork(void)
 {
 	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	return pid;
+}
+
+static intptr_t do__Fork(void)
+{
+	pid_t pid = _Fork();
+
+	if (pid == 0)
+		_exit(0);
+	return pid;
+}
+
+static intptr_t do_vfork(void)
+{
+	pid_t pid = vfork();
 
 	if (pid == 0)
 		_exit(0);
@@ -427,6 +470,40 @@ static int do_vfprintf(const char *format, va_list args)
 static int do_vdprintf(const char *format, va_list args)
 {
 	return vdprintf(pipe_fds[1], format, args);
+}
+
+static int do_vwarn(const char *format, va_list args)
+{
+	vwarn(format, args);
+	return 0;
+}
+
+static int do_vwarnx(const char *format, va_list args)
+{
+	vwarnx(format, args);
+	return 0;
+}
+
+static int do_vfscanf(const char *format, va_list args)
+{
+	return vfscanf(stream, format, args);
+}
+
+static intptr_t with_wide_args(int (*print)(const wchar_t *, va_list),
+		const wchar_t *format, ...)
+{
+	va_list args;
+	int ret;
+
+	va_start(args, format);
+	ret = print(format, args);
+	va_end(args);
+	return ret;
+}
+
+static int do_vfwprintf(const wchar_t *format, va_list args)
+{
+	return vfwprintf(stdout, format, args);
 }
 
 static int do_vsyslog(const char *format, va_list args)
@@ -537,7 +614,14 @@ static intptr_t do_futex_wait(void)
 		thrd_create(&thrd, thrd_main, NULL), nothing)		\
 	X(thrd_join, thrd_join, make_thrd, thrd_join(thrd, NULL), nothing) \
 	X(thrd_sleep, thrd_sleep, nothing, thrd_sleep(&moment, NULL), nothing) \
-	X(futex, futex, nothing, do_futex_wait(), nothing)
+	X(futex, futex, nothing, do_futex_wait(), nothing)		\
+	X(thrd_yield, thrd_yield, nothing, (thrd_yield(), 0), nothing)	\
+	X(pthread_once, pthread_once, nothing,				\
+		pthread_once(&once, nothing), nothing)			\
+	X(call_once, call_once, nothing, (call_once(&flag, nothing), 0), \
+		nothing)						\
+	X(guard, __cxa_guard_acquire, nothing,				\
+		__cxa_guard_acquire(&guard), release_guard)
 
 #define PROCESS_CALLS(X)						\
 	X(sleep, sleep, nothing, sleep(0), nothing)			\
@@ -565,7 +649,21 @@ static intptr_t do_futex_wait(void)
 	X(waitid, waitid, make_child, waitid(P_PID, (id_t) child, NULL,	\
 		WEXITED), nothing)					\
 	X(wait3, wait3, make_child, wait3(NULL, 0, NULL), nothing)	\
-	X(wait4, wait4, make_child, wait4(child, NULL, 0, NULL), nothing)
+	X(wait4, wait4, make_child, wait4(child, NULL, 0, NULL), nothing) \
+	X(_Fork, _Fork, nothing, do__Fork(), nothing)			\
+	X(vfork, vfork, nothing, do_vfork(), nothing)			\
+	X(exit, exit, nothing, (exit(0), 0), unreached)			\
+	X(quick_exit, quick_exit, nothing, (quick_exit(0), 0), unreached) \
+	X(setuid, setuid, nothing, setuid(getuid()), nothing)		\
+	X(seteuid, seteuid, nothing, seteuid(geteuid()), nothing)	\
+	X(setreuid, setreuid, nothing, setreuid(-1U, -1U), nothing)	\
+	X(setresuid, setresuid, nothing, setresuid(-1U, -1U, -1U), nothing) \
+	X(setgid, setgid, nothing, setgid(getgid()), nothing)		\
+	X(setegid, setegid, nothing, setegid(getegid()), nothing)	\
+	X(setregid, setregid, nothing, setregid(-1U, -1U), nothing)	\
+	X(setresgid, setresgid, nothing, setresgid(-1U, -1U, -1U), nothing) \
+	X(setgroups, setgroups, nothing, setgroups(0, NULL), nothing)	\
+	X(initgroups, initgroups, nothing, initgroups("root", 0), nothing)
 
 #define FILE_CALLS(X)							\
 	X(read, read, fill_pipe, read(pipe_fds[0], buffer, 2), nothing)	\
@@ -697,11 +795,76 @@ static intptr_t do_futex_wait(void)
 		nothing)						\
 	X(fclose, fclose, make_stream, fclose(stream), nothing)		\
 	X(syslog, syslog, mute, (syslog(LOG_DEBUG, "text"), 0), nothing) \
-	X(vsyslog, vsyslog, mute, with_args(do_vsyslog, "text"), nothing)
+	X(vsyslog, vsyslog, mute, with_args(do_vsyslog, "text"), nothing) \
+	X(openlog, openlog, mute, (openlog("violate", 0, LOG_USER), 0),	\
+		nothing)						\
+	X(closelog, closelog, mute, (closelog(), 0), nothing)		\
+	X(freopen, freopen, make_used_stream,				\
+		(intptr_t) freopen("/dev/null", "r", stream), nothing)	\
+	X(fdopen, fdopen, make_memory, (intptr_t) fdopen(memory, "r"), nothing) \
+	X(setvbuf, setvbuf, make_used_stream,				\
+		setvbuf(stream, NULL, _IONBF, 0), nothing)		\
+	X(setbuf, setbuf, make_used_stream, (setbuf(stream, NULL), 0), nothing) \
+	X(setbuffer, setbuffer, make_used_stream,			\
+		(setbuffer(stream, buffer, sizeof(buffer)), 0), nothing) \
+	X(setlinebuf, setlinebuf, make_used_stream, (setlinebuf(stream), 0), \
+		nothing)						\
+	X(flockfile, flockfile, make_used_stream, (flockfile(stream), 0), \
+		unlock_stream)						\
+	X(ungetc, ungetc, make_used_stream, ungetc('t', stream), nothing) \
+	X(fseek, fseek, make_used_stream, fseek(stream, 0, SEEK_SET), nothing) \
+	X(fseeko, fseeko, make_used_stream, fseeko(stream, 0, SEEK_SET), \
+		nothing)						\
+	X(fseeko64, fseeko, make_used_stream,				\
+		fseeko64(stream, 0, SEEK_SET), nothing)			\
+	X(ftell, ftell, make_used_stream, ftell(stream), nothing)	\
+	X(ftello, ftello, make_used_stream, ftello(stream), nothing)	\
+	X(ftello64, ftello, make_used_stream, ftello64(stream), nothing) \
+	X(rewind, rewind, make_used_stream, (rewind(stream), 0), nothing) \
+	X(fgetpos, fgetpos, make_used_stream, fgetpos(stream, &position), \
+		nothing)						\
+	X(fsetpos, fsetpos, mark_position, fsetpos(stream, &position), nothing) \
+	X(fscanf, fscanf, make_used_stream, fscanf(stream, "%9s", buffer), \
+		nothing)						\
+	X(vfscanf, vfscanf, make_used_stream,				\
+		with_args(do_vfscanf, "%9s", buffer), nothing)		\
+	X(scanf, scanf, make_input, scanf("%2s", buffer), nothing)	\
+	X(vscanf, vscanf, make_input, with_args(vscanf, "%2s", buffer),	\
+		nothing)						\
+	X(warn, warn, mute, (warn("text"), 0), nothing)			\
+	X(warnx, warnx, mute, (warnx("text"), 0), nothing)		\
+	X(vwarn, vwarn, mute, with_args(do_vwarn, "text"), nothing)	\
+	X(vwarnx, vwarnx, mute, with_args(do_vwarnx, "text"), nothing)	\
+	X(err, err, mute, (err(0, "text"), 0), unreached)		\
+	X(errx, errx, mute, (errx(0, "text"), 0), unreached)		\
+	X(error, error, mute, (error(0, 0, "text"), 0), nothing)	\
+	X(error_at_line, error_at_line, mute,				\
+		(error_at_line(0, 0, "file", 1, "text"), 0), nothing)	\
+	X(psignal, psignal, mute, (psignal(SIGHUP, "text"), 0), nothing)
+
+#define WIDE_CALLS(X)							\
+	X(wprintf, wprintf, mute, wprintf(L"%d", 1), nothing)		\
+	X(fwprintf, fwprintf, mute, fwprintf(stdout, L"%d", 1), nothing) \
+	X(fwprintf_chk, fwprintf, mute, __fwprintf_chk(stdout, 1, L"%d", 1), \
+		nothing)						\
+	X(vwprintf, vwprintf, mute, with_wide_args(vwprintf, L"%d", 1),	\
+		nothing)						\
+	X(vfwprintf, vfwprintf, mute,					\
+		with_wide_args(do_vfwprintf, L"%d", 1), nothing)	\
+	X(fputws, fputws, mute, fputws(L"text", stdout), nothing)	\
+	X(fputwc, fputwc, mute, fputwc(L'c', stdout), nothing)		\
+	X(putwc, putwc, mute, putwc(L'c', stdout), nothing)		\
+	X(putwchar, putwchar, mute, putwchar(L'c'), nothing)		\
+	X(fgetws, fgetws, make_stream,					\
+		(intptr_t) fgetws((wchar_t *) buffer, 9, stream), nothing) \
+	X(fgetwc, fgetwc, make_stream, fgetwc(stream), nothing)		\
+	X(getwc, getwc, make_stream, getwc(stream), nothing)		\
+	X(getwchar, getwchar, make_input, getwchar(), nothing)		\
+	X(ungetwc, ungetwc, make_stream, ungetwc(L'c', stream), nothing)
 
 #define CALLS(X)							\
 	MEMORY_CALLS(X) THREAD_CALLS(X) PROCESS_CALLS(X) FILE_CALLS(X)	\
-	SOCKET_CALLS(X) STREAM_CALLS(X)
+	SOCKET_CALLS(X) STREAM_CALLS(X) WIDE_CALLS(X)
 
 static void unlock_mutex(void)
 {
@@ -721,6 +884,24 @@ static void unlock_rwlock(void)
 static void join_thread(void)
 {
 	pthread_join(thread, NULL);
+}
+
+static void release_guard(void)
+{
+	__cxa_guard_release(&guard);
+	/* Now it says so, and nobody waits: no finding, whatever the context. */
+	need(__cxa_guard_acquire(&guard) == 0, "guard");
+}
+
+static void unlock_stream(void)
+{
+	funlockfile(stream);
+}
+
+/* The call ends the program. */
+static void unreached(void)
+{
+	need(0, "an end");
 }
 
 static void remove_queue(void)
@@ -806,8 +987,18 @@ static void in_none(void)
 	to_call();
 }
 
-static void run(size_t i, void (*context)(void))
+/* @all: others come after it. */
+static void run(size_t i, void (*context)(void), bool all)
 {
+	if (all && calls[i].after == unreached) {
+		pid_t pid = fork();
+
+		need(pid >= 0, "fork");
+		if (pid > 0) {
+			need(waitpid(pid, NULL, 0) == pid, "wait");
+			return;
+		}
+	}
 	calls[i].before();
 	to_call = calls[i].call;
 	context();
@@ -846,10 +1037,11 @@ int main(int argc, char **argv)
 		if (strcmp(contexts[j].name, argv[2]) != 0)
 			continue;
 		for (i = 0; i < NR_CALLS; i++) {
-			if (strcmp(argv[1], "all") != 0 &&
-					strcmp(argv[1], calls[i].name) != 0)
+			bool all = strcmp(argv[1], "all") == 0;
+
+			if (!all && strcmp(argv[1], calls[i].name) != 0)
 				continue;
-			run(i, contexts[j].run);
+			run(i, contexts[j].run, all);
 			found = true;
 		}
 	}

@@ -30,7 +30,8 @@
 	X(thrd_create) X(thrd_join) X(thrd_sleep)			\
 	X(pthread_mutex_clocklock) X(pthread_cond_clockwait)		\
 	X(pthread_rwlock_clockrdlock) X(pthread_rwlock_clockwrlock)	\
-	X(pthread_clockjoin_np) X(sem_clockwait)
+	X(pthread_clockjoin_np) X(sem_clockwait)			\
+	X(pthread_once) X(call_once) X(__cxa_guard_acquire) X(thrd_yield)
 
 #define RC_CALLS_SLEEP(X)						\
 	X(sleep) X(usleep) X(nanosleep) X(clock_nanosleep) X(pause)	\
@@ -39,7 +40,11 @@
 
 #define RC_CALLS_PROCESS(X)						\
 	X(fork) X(system) X(popen) X(pclose) X(posix_spawn)		\
-	X(posix_spawnp) X(wait) X(waitpid) X(waitid) X(wait3) X(wait4)
+	X(posix_spawnp) X(wait) X(waitpid) X(waitid) X(wait3) X(wait4)	\
+	X(_Fork) X(exit) X(quick_exit)					\
+	X(setuid) X(seteuid) X(setreuid) X(setresuid)			\
+	X(setgid) X(setegid) X(setregid) X(setresgid)			\
+	X(setgroups) X(initgroups)
 
 #define RC_CALLS_IO(X)							\
 	X(read) X(readv) X(pread) X(preadv) X(write) X(writev)		\
@@ -59,15 +64,27 @@
 	X(vdprintf) X(puts) X(fputs) X(fputc) X(putc) X(putchar)	\
 	X(fwrite) X(fflush) X(perror) X(fread) X(fgets) X(fgetc)	\
 	X(getc) X(getchar) X(getline) X(getdelim) X(fopen) X(fclose)	\
-	X(syslog) X(vsyslog)
+	X(syslog) X(vsyslog) X(openlog) X(closelog)			\
+	X(freopen) X(fdopen) X(setvbuf) X(setbuf) X(setbuffer)		\
+	X(setlinebuf) X(flockfile) X(ungetc)				\
+	X(fseek) X(fseeko) X(ftell) X(ftello) X(rewind)			\
+	X(fgetpos) X(fsetpos)						\
+	X(scanf) X(fscanf) X(vscanf) X(vfscanf)				\
+	X(wprintf) X(fwprintf) X(vwprintf) X(vfwprintf)			\
+	X(fputws) X(fputwc) X(putwc) X(putwchar)			\
+	X(fgetws) X(fgetwc) X(getwc) X(getwchar) X(ungetwc)		\
+	X(warn) X(warnx) X(vwarn) X(vwarnx)				\
+	X(err) X(errx) X(verr) X(verrx)					\
+	X(error) X(error_at_line) X(psignal) X(psiginfo)
 
 /* Every call with a wrapper of the same name. */
 #define RC_CALLS(X)							\
 	RC_CALLS_MEMORY(X) RC_CALLS_THREAD(X) RC_CALLS_SLEEP(X)		\
 	RC_CALLS_PROCESS(X) RC_CALLS_IO(X) RC_CALLS_STDIO(X)
 
-/* Reported for syscall() and for spinlocks; no wrapper of that name. */
+/* Reported for syscall(), for spinlocks and by an assembly stub. */
 #define RC_CALLS_OTHER(X)						\
+	X(vfork)							\
 	X(futex) X(io_uring_enter) X(membarrier) X(pthread_spin_lock)
 
 enum rc_call {

@@ -40,8 +40,8 @@ static void rc_say(const char *text)
 	(void) !syscall(SYS_write, STDERR_FILENO, text, strlen(text));
 }
 
-/* Stands for a function that this C library lacks: nobody can have linked it. */
-static void rc_missing(void)
+/* Nobody can have linked such a function. */
+void rc_missing(void)
 {
 	rc_say("urcu-rawcheck: call of a function that the C library lacks\n");
 	abort();

@@ -21,6 +21,9 @@
  */
 
 #include <aio.h>
+#include <err.h>
+#include <error.h>
+#include <grp.h>
 #include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
@@ -50,6 +53,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <fcntl.h>
+#include <wchar.h>
 
 #include "shared.h"
 
@@ -79,6 +83,23 @@ char *__fgets_chk(char *, size_t, int, FILE *);
 size_t __fread_chk(void *, size_t, size_t, size_t, FILE *);
 void __syslog_chk(int, int, const char *, ...);
 void __vsyslog_chk(int, int, const char *, va_list);
+int __vfwprintf_chk(FILE *, int, const wchar_t *, va_list);
+int __wprintf_chk(int, const wchar_t *, ...);
+int __fwprintf_chk(FILE *, int, const wchar_t *, ...);
+int __vwprintf_chk(int, const wchar_t *, va_list);
+wchar_t *__fgetws_chk(wchar_t *, size_t, int, FILE *);
+int __isoc99_vfscanf(FILE *, const char *, va_list);
+int __isoc99_vscanf(const char *, va_list);
+int __isoc99_fscanf(FILE *, const char *, ...);
+int __isoc99_scanf(const char *, ...);
+int __isoc23_vfscanf(FILE *, const char *, va_list);
+int __isoc23_vscanf(const char *, va_list);
+int __isoc23_fscanf(FILE *, const char *, ...);
+int __isoc23_scanf(const char *, ...);
+/* Of the C++ library, where there is one. */
+int __cxa_guard_acquire(uint64_t *);
+void __cxa_guard_release(uint64_t *);
+void __cxa_guard_abort(uint64_t *);
 void __longjmp_chk(jmp_buf, int) __attribute__((noreturn));
 int __sigaction(int, const struct sigaction *, struct sigaction *);
 __sighandler_t bsd_signal(int, __sighandler_t);
@@ -95,7 +116,10 @@ __sighandler_t sigset(int, __sighandler_t);
 	X(__read_chk) X(__pread_chk) X(__pread64_chk) X(__recv_chk)	\
 	X(__recvfrom_chk) X(__poll_chk) X(__ppoll_chk)			\
 	X(__vfprintf_chk) X(__vdprintf_chk) X(__fgets_chk)		\
-	X(__fread_chk) X(__vsyslog_chk)					\
+	X(__fread_chk) X(__vsyslog_chk) X(__vfwprintf_chk)		\
+	X(__fgetws_chk) X(__isoc99_vfscanf) X(__isoc23_vfscanf)		\
+	X(freopen64) X(fseeko64) X(ftello64) X(fgetpos64) X(fsetpos64)	\
+	X(vfork) X(__cxa_guard_release) X(__cxa_guard_abort)		\
 	X(pthread_spin_lock) X(pthread_spin_trylock)			\
 	X(pthread_spin_unlock) X(pthread_spin_init)			\
 	X(pthread_spin_destroy)						\
@@ -111,6 +135,8 @@ struct rc_real {
 
 /* The next definition of each function. Read-only after rc_resolve(). */
 extern struct rc_real rc_real;
+/* Stands there for a function that no library of the program has. */
+void rc_missing(void);
 extern bool rc_ready;
 
 /*
@@ -250,6 +276,23 @@ RC_EXPORT ret name params						\
 {									\
 	RC_GUARD(call, blocks)						\
 	return RC_REAL(name) args;					\
+}
+/* The same for a function without a value. */
+#define RC_WRAP_VOID_AS(call, name, params, args, blocks)		\
+RC_EXPORT void name params						\
+{									\
+	RC_GUARD(call, blocks)						\
+	RC_REAL(name) args;						\
+}
+#define RC_WRAP_VOID(name, params, args, blocks)			\
+	RC_WRAP_VOID_AS(name, name, params, args, blocks)
+/* The same for a function that does not return. */
+#define RC_WRAP_NORETURN(name, params, args)				\
+RC_EXPORT void name params						\
+{									\
+	RC_GUARD(name, true)						\
+	RC_REAL(name) args;						\
+	__builtin_unreachable();					\
 }
 #define RC_WRAP(ret, name, params, args, blocks)			\
 	RC_WRAP_AS(name, ret, name, params, args, blocks)

@@ -65,3 +65,54 @@ RC_WRAP(pid_t, wait3, (int *status, int options, struct rusage *usage),
 RC_WRAP(pid_t, wait4,
 	(pid_t pid, int *status, int options, struct rusage *usage),
 	(pid, status, options, usage), !(options & WNOHANG))
+
+/* Handlers and destructors run, which take locks; the C library takes its own. */
+RC_WRAP_NORETURN(exit, (int code), (code))
+RC_WRAP_NORETURN(quick_exit, (int code), (code))
+
+RC_WRAP(pid_t, _Fork, (void), (), true)
+
+#if defined(__x86_64__)
+/*
+ * vfork() returns twice, so no function may stand between it and its caller: the
+ * stub goes on by a jump, with the stack as it found it.
+ */
+__attribute__((used)) void *rc_check_vfork(void *caller);
+
+void *rc_check_vfork(void *caller)
+{
+	rc_need_reals();
+	if (rc_is_raw())
+		rc_report(RC_CALL_vfork, caller, false);
+	return (void *) rc_real.vfork;
+}
+
+__asm__(".text\n"
+	".globl vfork\n"
+	".type vfork, @function\n"
+	"vfork:\n"
+	"	.cfi_startproc\n"
+	"	movq (%rsp), %rdi\n"
+	"	subq $8, %rsp\n"
+	"	.cfi_adjust_cfa_offset 8\n"
+	"	call rc_check_vfork\n"
+	"	addq $8, %rsp\n"
+	"	.cfi_adjust_cfa_offset -8\n"
+	"	jmp *%rax\n"
+	"	.cfi_endproc\n"
+	".size vfork, . - vfork\n");
+#endif
+
+/* In a program with threads the C library signals each and waits for all. */
+RC_WRAP(int, setuid, (uid_t id), (id), true)
+RC_WRAP(int, seteuid, (uid_t id), (id), true)
+RC_WRAP(int, setreuid, (uid_t real, uid_t id), (real, id), true)
+RC_WRAP(int, setresuid, (uid_t real, uid_t id, uid_t saved),
+	(real, id, saved), true)
+RC_WRAP(int, setgid, (gid_t id), (id), true)
+RC_WRAP(int, setegid, (gid_t id), (id), true)
+RC_WRAP(int, setregid, (gid_t real, gid_t id), (real, id), true)
+RC_WRAP(int, setresgid, (gid_t real, gid_t id, gid_t saved),
+	(real, id, saved), true)
+RC_WRAP(int, setgroups, (size_t nr, const gid_t *groups), (nr, groups), true)
+RC_WRAP(int, initgroups, (const char *user, gid_t group), (user, group), true)

@@ -157,3 +157,66 @@ RC_WRAP(int, pthread_timedjoin_np,
 RC_WRAP(int, thrd_create, (thrd_t *thread, thrd_start_t start, void *arg),
 	(thread, start, arg), true)
 RC_WRAP(int, thrd_join, (thrd_t thread, int *value), (thread, value), true)
+RC_WRAP_VOID(thrd_yield, (void), (), true)
+
+/* ------------------------------------------------------------------ */
+/* Initialization by the first who comes                              */
+
+/* Not done yet: the thread does it, or waits for one that does. Says glibc's bit 2. */
+static bool rc_once_waits(const int *once)
+{
+	/* No partner: an old value is one that makes the call wait. */
+	return !(__atomic_load_n(once, __ATOMIC_RELAXED) & 2);
+}
+
+RC_WRAP(int, pthread_once, (pthread_once_t *once, void (*routine)(void)),
+	(once, routine), rc_once_waits(once))
+RC_WRAP_VOID(call_once, (once_flag *once, void (*routine)(void)),
+	(once, routine), rc_once_waits(&once->__data))
+
+/*
+ * The guard of a C++ local static variable: its first byte says that the variable
+ * is there. A C++ library that only a plugin has is out of reach for the lookup;
+ * then all guards are kept here, with "begun" in the second byte.
+ */
+static bool rc_guards_are_ours(void)
+{
+	rc_need_reals();
+	return (void *) rc_real.__cxa_guard_acquire == (void *) rc_missing;
+}
+
+static bool rc_guard_is_done(uint64_t *guard)
+{
+	/* Acquire: pairs with the release in __cxa_guard_release(). */
+	return __atomic_load_n((char *) guard, __ATOMIC_ACQUIRE);
+}
+
+RC_EXPORT int __cxa_guard_acquire(uint64_t *guard)
+{
+	RC_GUARD(__cxa_guard_acquire, !rc_guard_is_done(guard))
+	if (!rc_guards_are_ours())
+		return rc_real.__cxa_guard_acquire(guard);
+	while (!rc_guard_is_done(guard)) {
+		/* Acquire: pairs with the release in __cxa_guard_abort(). */
+		if (!__atomic_exchange_n((char *) guard + 1, 1, __ATOMIC_ACQUIRE))
+			return 1;
+		RC_REAL(sched_yield)();
+	}
+	return 0;
+}
+
+RC_EXPORT void __cxa_guard_release(uint64_t *guard)
+{
+	if (!rc_guards_are_ours())
+		rc_real.__cxa_guard_release(guard);
+	else
+		__atomic_store_n((char *) guard, 1, __ATOMIC_RELEASE);
+}
+
+RC_EXPORT void __cxa_guard_abort(uint64_t *guard)
+{
+	if (!rc_guards_are_ours())
+		rc_real.__cxa_guard_abort(guard);
+	else
+		__atomic_store_n((char *) guard + 1, 0, __ATOMIC_RELEASE);
+}
