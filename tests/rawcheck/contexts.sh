@@ -67,6 +67,8 @@ found jump_between_handlers 1 'in a handler of SIGUSR1 (outer_handler)'
 grep -q SIGUSR2 "$work/err" && fail "a handler that was left is reported"
 silent jump
 silent jump_from_alternate_stack
+silent setcontext
+found freed_lock 1 'free() while holding spinlock'
 found jump_from_reported_call 2 'malloc() while holding spinlock'
 
 silent query

@@ -33,6 +33,7 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <urcu/rawcheck.h>
@@ -371,6 +372,40 @@ static __attribute__((noinline)) void allocate_deep(int levels)
 	else
 		allocate();
 	__asm__ volatile("" : : "r" (room) : "memory");
+}
+
+static ucontext_t outside;
+
+static void context_handler(int sig)
+{
+	(void) sig;
+	setcontext(&outside);
+}
+
+static int scenario_setcontext(void)
+{
+	volatile int left = 0;
+
+	signal(SIGUSR1, context_handler);
+	getcontext(&outside);
+	if (!left) {
+		left = 1;
+		raise(SIGUSR1);
+	}
+	allocate_deep(100);
+	return 0;
+}
+
+/* The lock goes away with its memory: one finding, free() under a lock. */
+static int scenario_freed_lock(void)
+{
+	pthread_spinlock_t *lock = malloc(64);
+
+	pthread_spin_init(lock, 0);
+	pthread_spin_lock(lock);
+	free((void *) lock);
+	allocate();
+	return 0;
 }
 
 static void jumping_handler(int sig)
@@ -822,7 +857,7 @@ static __attribute__((noreturn)) int scenario_wait_for_term(void)
 }
 
 #define SCENARIOS(X)							\
-	X(permitted) X(nested) X(both) X(returned) X(recursive)	\
+	X(permitted) X(nested) X(both) X(returned) X(recursive) X(setcontext) X(freed_lock)	\
 	X(many) X(failed_trylock)					\
 	X(init_again) X(disowned) X(recursion) X(other_thread)		\
 	X(handler_in_lock) X(lock_outlives_handler) X(exit_in_handler)	\

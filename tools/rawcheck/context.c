@@ -159,6 +159,18 @@ bool rc_pop(enum rc_kind kind, const volatile void *what)
 	return true;
 }
 
+void rc_forget_locks(const void *from, size_t size)
+{
+	struct rc_thread *self = &rc_self;
+	unsigned int i;
+
+	for (i = self->nr; i > 0; i--)
+		if (self->contexts[i - 1].kind == RC_SPINLOCK &&
+				(uintptr_t) self->contexts[i - 1].what -
+				(uintptr_t) from < size)
+			rc_pop(RC_SPINLOCK, self->contexts[i - 1].what);
+}
+
 RC_EXPORT void urcu_rawcheck_enter_hook(void)
 {
 	struct rc_context context;

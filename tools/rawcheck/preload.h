@@ -51,6 +51,7 @@
 #include <syslog.h>
 #include <threads.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 #include <fcntl.h>
 #include <wchar.h>
@@ -124,7 +125,7 @@ __sighandler_t sigset(int, __sighandler_t);
 	X(pthread_spin_unlock) X(pthread_spin_init)			\
 	X(pthread_spin_destroy)						\
 	X(sigaction) X(signal) X(sysv_signal) X(sigset)			\
-	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk)		\
+	X(setcontext) X(swapcontext) X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk)		\
 	X(syscall)
 
 struct rc_real {
@@ -186,7 +187,7 @@ struct rc_context {
 	void *caller;			/* not RC_SIGNAL: return address */
 	uintptr_t sp;			/* not RC_SIGNAL: stack pointer at the call */
 	uintptr_t frame;		/* RC_SIGNAL: of the trampoline */
-	uintptr_t alt_low, alt_high;	/* RC_SIGNAL: its alternate stack */
+	uintptr_t interrupted;		/* RC_SIGNAL: stack pointer before it */
 	struct rc_trace trace;		/* last: only its frames in use are copied */
 };
 
@@ -226,6 +227,9 @@ void rc_trace_here(struct rc_trace *trace, unsigned int max, void *caller);
  * __builtin_return_address(0) and __builtin_dwarf_cfa().
  */
 void rc_begin_at(struct rc_context *context, void *caller, const void *sp);
+
+/* A block of memory goes away: the calling thread holds no lock in it any more. */
+void rc_forget_locks(const void *from, size_t size);
 
 void rc_push(const struct rc_context *context);
 /* Removes the newest context of @kind about @what; false if there is none. */

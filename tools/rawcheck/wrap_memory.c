@@ -97,6 +97,8 @@ RC_EXPORT void free(void *ptr)
 	if (!ptr || rc_pool_owns(ptr) || rc_early())
 		return;
 	RC_GUARD(free, true)
+	if (rc_unlikely(rc_self.nr))
+		rc_forget_locks(ptr, rc_real.malloc_usable_size(ptr));
 	rc_real.free(ptr);
 }
 
@@ -125,7 +127,15 @@ RC_WRAP(void *, mmap,
 RC_WRAP_AS(mmap, void *, mmap64,
 	(void *addr, size_t length, int prot, int flags, int fd, off64_t offset),
 	(addr, length, prot, flags, fd, offset), true)
-RC_WRAP(int, munmap, (void *addr, size_t length), (addr, length), true)
+
+RC_EXPORT int munmap(void *addr, size_t length)
+{
+	RC_GUARD(munmap, true)
+	if (rc_unlikely(rc_self.nr))
+		rc_forget_locks(addr, length);
+	return RC_REAL(munmap)(addr, length);
+}
+
 RC_WRAP(int, mprotect, (void *addr, size_t length, int prot),
 	(addr, length, prot), true)
 RC_WRAP(int, madvise, (void *addr, size_t length, int advice),

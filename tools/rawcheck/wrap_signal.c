@@ -18,7 +18,7 @@
  * trampoline takes no lock; it loads the handler's address atomically.
  *
  * A handler is left by returning, by an exception or cancellation (the trampoline
- * has a cleanup), or by longjmp(), which tells by its target's stack pointer which
+ * has a cleanup), or by longjmp() or setcontext(), which tells by its target's stack pointer which
  * handlers it leaves. After fork(), the child has no thread that could hold a
  * table lock, so it clears them.
  */
@@ -74,11 +74,21 @@ static void rc_end_delivery(struct rc_delivery *delivery)
 	rc_self.busy = delivery->busy;
 }
 
+/* The stack pointer in @context, UINTPTR_MAX where that is unknown. */
+static uintptr_t rc_context_sp(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+	return (uintptr_t) context->uc_mcontext.gregs[REG_RSP];
+#else
+	(void) context;
+	return UINTPTR_MAX;
+#endif
+}
+
 __attribute__((section("rc_deliver"), noinline))
 static void rc_trampoline(int sig, siginfo_t *info, void *ucontext)
 {
 	struct rc_entry *entry = &rc_table[sig];
-	const stack_t *alt = &((ucontext_t *) ucontext)->uc_stack;
 	struct rc_delivery delivery __attribute__((cleanup(rc_end_delivery))) = {
 		.busy = rc_self.busy,
 		/* Acquire: pairs with the release in rc_set_entry(). */
@@ -89,13 +99,10 @@ static void rc_trampoline(int sig, siginfo_t *info, void *ucontext)
 		.signo = sig,
 		.what = (const volatile void *) delivery.handler,
 		.frame = (uintptr_t) __builtin_frame_address(0),
+		.interrupted = rc_context_sp(ucontext),
 		.trace = entry->trace,
 	};
 
-	if (context.frame - (uintptr_t) alt->ss_sp < alt->ss_size) {
-		context.alt_low = (uintptr_t) alt->ss_sp;
-		context.alt_high = context.alt_low + alt->ss_size;
-	}
 	rc_push(&context);
 	/* What this thread was doing for a report is not the handler's doing. */
 	rc_self.busy = 0;
@@ -298,7 +305,7 @@ RC_WRAP_SIGNAL(__sysv_signal, sysv_signal)
 RC_WRAP_SIGNAL(sigset, sigset)
 
 /* ------------------------------------------------------------------ */
-/* longjmp() out of a handler                                         */
+/* longjmp() and setcontext() out of a handler                        */
 
 /*
  * The stack pointer that a longjmp() will set, as the C library keeps it (glibc
@@ -320,33 +327,25 @@ static uintptr_t rc_target(const struct __jmp_buf_tag *env)
 #endif
 }
 
-/* Does a jump to stack pointer @target leave the handler of @context? */
-static bool rc_is_left(const struct rc_context *context, uintptr_t target)
-{
-	if (context->alt_high && target != UINTPTR_MAX &&
-			target - context->alt_low >=
-			context->alt_high - context->alt_low)
-		return true;
-	return target > context->frame;
-}
-
-static void rc_leave_handlers(const struct __jmp_buf_tag *env)
+/*
+ * Ends the handlers that a jump from stack pointer @from to @target leaves. One
+ * that goes on has the target between its first frame and the place from where
+ * it is left for what is inside it; another stack is not there.
+ */
+static void rc_leave_handlers(uintptr_t from, uintptr_t target)
 {
 	struct rc_thread *self = &rc_self;
-	uintptr_t target;
 	unsigned int i;
 
-	if (!self->nr)
-		return;
-	target = rc_target(env);
 	for (i = self->nr; i > 0; i--) {
 		struct rc_context *context = &self->contexts[i - 1];
 
 		if (context->kind != RC_SIGNAL)
 			continue;
 		/* Those outside one that goes on go on as well. */
-		if (!rc_is_left(context, target))
+		if (from <= target && target <= context->frame)
 			break;
+		from = context->interrupted;
 		memmove(context, context + 1,
 				(self->nr - i) * sizeof(*context));
 		self->nr--;
@@ -357,7 +356,9 @@ static void rc_leave_handlers(const struct __jmp_buf_tag *env)
 RC_EXPORT void name(struct __jmp_buf_tag env[1], int value)		\
 {									\
 	rc_need_reals();						\
-	rc_leave_handlers(env);						\
+	if (rc_unlikely(rc_self.nr))					\
+		rc_leave_handlers((uintptr_t) __builtin_frame_address(0), \
+				rc_target(env));			\
 	rc_real.name(env, value);					\
 	__builtin_unreachable();					\
 }
@@ -365,3 +366,18 @@ RC_WRAP_LONGJMP(longjmp)
 RC_WRAP_LONGJMP(_longjmp)
 RC_WRAP_LONGJMP(siglongjmp)
 RC_WRAP_LONGJMP(__longjmp_chk)
+
+RC_EXPORT int setcontext(const ucontext_t *context)
+{
+	rc_leave_handlers((uintptr_t) __builtin_frame_address(0),
+			rc_context_sp(context));
+	return RC_REAL(setcontext)(context);
+}
+
+/* A handler that is left this way counts as left, even if it is resumed. */
+RC_EXPORT int swapcontext(ucontext_t *old, const ucontext_t *context)
+{
+	rc_leave_handlers((uintptr_t) __builtin_frame_address(0),
+			rc_context_sp(context));
+	return RC_REAL(swapcontext)(old, context);
+}
