@@ -128,6 +128,34 @@ wait $!
 code=$?
 [ $code = 143 ] || fail "SIGTERM is not passed on: $code"
 
+# A background shell ignores SIGINT; the program, with a handler, does not.
+cat >"$work/trap.py" <<END
+import os, signal
+signal.signal(signal.SIGINT, lambda *unused: os._exit(42))
+signal.alarm(60)
+os.write(1, b"ready\\n")
+signal.pause()
+END
+if command -v python3 >/dev/null; then
+	: >"$work/out"
+	"$rawcheck" python3 "$work/trap.py" >"$work/out" 2>"$work/err" &
+	pid=$!
+	i=0
+	while [ $i -lt 300 ] && ! grep -q ready "$work/out"; do
+		sleep 0.1
+		i=$((i + 1))
+	done
+	kill -INT $pid
+	wait $pid
+	code=$?
+	case $code in
+	42|99) ;;
+	*) fail "SIGINT is not passed on in the background: $code" ;;
+	esac
+else
+	echo "skipped: no python3"
+fi
+
 # ---- company ----
 
 for library in jemalloc mimalloc tcmalloc_minimal; do

@@ -81,10 +81,8 @@ static void rc_block_signals(void)
 	sigemptyset(&rc_awaited);
 	sigaddset(&rc_awaited, SIGCHLD);
 	for (i = 0; i < sizeof(rc_passed_on) / sizeof(rc_passed_on[0]); i++)
-		/* What nohup(1) and background shells ignore stays ignored. */
-		if (sigaction(rc_passed_on[i], NULL, &action) == 0 &&
-				action.sa_handler != SIG_IGN)
-			sigaddset(&rc_awaited, rc_passed_on[i]);
+		/* Blocked, it comes even where a background shell ignores it. */
+		sigaddset(&rc_awaited, rc_passed_on[i]);
 	sigprocmask(SIG_BLOCK, &rc_awaited, &rc_old_mask);
 }
 
