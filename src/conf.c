@@ -168,7 +168,8 @@ static void conf_environment(struct kvfree_conf *conf)
 
 		strcpy(name, ENV_PREFIX);
 		strcat(name, settings[id].env);
-		text = getenv(name);
+		/* Ignored by a program with more rights than its caller. */
+		text = secure_getenv(name);
 		if (!text)
 			continue;
 		if (parse_value(id, text, &value) == 0 &&
