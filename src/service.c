@@ -13,7 +13,6 @@
 
 #include "count.h"
 #include "placement.h"
-#include "pressure.h"
 #include "service.h"
 #include "timer.h"
 
@@ -289,17 +288,6 @@ static void start_pending(void)
 	kvfree_workqueue_queue(&kvfree_pool, &kvfree_refill);
 }
 
-static int timer_start(void)
-{
-	int fd = kvfree_pressure_open();
-	int ret = kvfree_timer_start(on_alarm, on_pressure, fd);
-
-	/* The descriptor that is missing may be the one to do without. */
-	if (ret && fd >= 0 && (errno == EMFILE || errno == ENFILE))
-		ret = kvfree_timer_start(on_alarm, on_pressure, -1);
-	return ret;
-}
-
 int kvfree_service_start(void)
 {
 	int saved;
@@ -307,15 +295,18 @@ int kvfree_service_start(void)
 	works_init();
 	kvfree_placement_start(kvfree_setting(placement) ==
 			URCU_KVFREE_PLACEMENT_NEAR);
-	if (kvfree_workqueue_start(&kvfree_pool, kvfree_setting(workers),
-			"kvfree-worker"))
+	if (kvfree_timer_start(on_alarm, on_pressure))
 		return -1;
-	if (timer_start()) {
+	if (kvfree_workqueue_start(&kvfree_pool, kvfree_setting(workers),
+			"kvfree-worker")) {
 		saved = errno;
-		kvfree_workqueue_stop(&kvfree_pool);
+		kvfree_timer_stop();
 		errno = saved;
 		return -1;
 	}
+	/* Not before: a timer that was armed and then closed would leave its
+	 * gate closed for good. */
+	kvfree_timer_open();
 	/* Not before the start is sure to succeed: a worker that waited for a
 	 * grace period, and so perhaps for this thread, could not be joined. */
 	kvfree_workqueue_open(&kvfree_pool);

@@ -4,16 +4,21 @@
 /*
  * timer.c - the timer thread
  *
- * See timer.h for the three timers, gate.h for the rule of the gates.
+ * See timer.h for the three timers and whose descriptors are whose, gate.h for the
+ * rule of the gates.
  */
 
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/select.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "conf.h"
 #include "launch.h"
+#include "pressure.h"
 #include "timer.h"
 
 /*
@@ -23,10 +28,89 @@
  */
 #define SOON_NSEC	50000
 
-#define TIMER_INIT { .fd = { -1, -1, -1 }, .epoll = -1, .stop = -1, \
-	.pressure = -1 }
+/* How often the idle thread looks at its descriptors. */
+#ifdef KVFREE_CHECK
+unsigned int kvfree_check_look_msec = 10000;
+# define LOOK_MSEC	kvfree_check_look_msec
+#else
+# define LOOK_MSEC	10000u
+#endif
 
-struct kvfree_timer kvfree_timer = TIMER_INIT;
+/* A time that does not come. */
+#define TEN_YEARS	315360000
+
+struct kvfree_timer kvfree_timer = {
+	.fd = { -1, -1, -1 }, .hangup = -1, .listen = -1, .pressure = -1,
+};
+
+/* ------------------------------------------------------------------ */
+/* Whose descriptors                                                  */
+
+/* What tells the timer of @alarm from those of the program, and of another copy of
+ * this library in it. */
+static struct timespec mark_of(enum kvfree_alarm alarm)
+{
+	return (struct timespec) {
+		.tv_sec = TEN_YEARS,
+		.tv_nsec = (long) ((uintptr_t) &kvfree_timer / 64 % 100000000 *
+				10 + alarm),
+	};
+}
+
+static int fd_of(const struct kvfree_timer *timer, enum kvfree_alarm alarm)
+{
+	/* Acquire: pairs with timer_make(), after which it is marked. */
+	return __atomic_load_n(&timer->fd[alarm], __ATOMIC_ACQUIRE);
+}
+
+/* Raw-safe, may change errno. */
+static bool is_timer(int fd, enum kvfree_alarm alarm)
+{
+	struct timespec mark = mark_of(alarm);
+	struct itimerspec now;
+
+	return fd >= 0 && timerfd_gettime(fd, &now) == 0 &&
+		now.it_interval.tv_sec == mark.tv_sec &&
+		now.it_interval.tv_nsec == mark.tv_nsec;
+}
+
+/* Whether @fd is a file with that inode. Raw-safe, may change errno. */
+static bool is_file(int fd, const struct kvfree_inode *inode)
+{
+	struct stat st;
+
+	/* Relaxed: hang_up() may look while the thread makes another pipe.
+	 * Whatever it then closes, the thread makes once more. */
+	return fd >= 0 && fstat(fd, &st) == 0 &&
+		st.st_dev == __atomic_load_n(&inode->dev, __ATOMIC_RELAXED) &&
+		st.st_ino == __atomic_load_n(&inode->ino, __ATOMIC_RELAXED);
+}
+
+static void note_inode(int fd, struct kvfree_inode *inode)
+{
+	struct stat st = { .st_ino = 0 };
+
+	fstat(fd, &st);
+	__atomic_store_n(&inode->dev, st.st_dev, __ATOMIC_RELAXED);
+	__atomic_store_n(&inode->ino, st.st_ino, __ATOMIC_RELAXED);
+}
+
+/*
+ * Wake the thread, whatever was done to its descriptors: if the pipe's writing end is
+ * not there any more, it is awake. Raw-safe, may change errno. Not inlined:
+ * tests/proofs/disasm.pl knows it by name.
+ */
+static __attribute__((noinline)) void hang_up(void)
+{
+	/* Seq_cst: one caller has it. Pairs with pipe_make(); and kvfree_timer_stop()
+	 * stores stopping before, which the thread sees once it finds -1. */
+	int fd = __atomic_exchange_n(&kvfree_timer.hangup, -1,
+			__ATOMIC_SEQ_CST);
+
+	/* Unlike close(), no cancellation point. */
+	if (is_file(fd, &kvfree_timer.pipe))
+		syscall(SYS_close, fd);
+}
 
 /* ------------------------------------------------------------------ */
 /* Requests                                                           */
@@ -34,18 +118,26 @@ struct kvfree_timer kvfree_timer = TIMER_INIT;
 bool kvfree_timer_arm(enum kvfree_alarm alarm, unsigned int msec)
 {
 	struct itimerspec when = {
+		.it_interval = mark_of(alarm),
 		.it_value = {
 			.tv_sec = msec / 1000,
 			.tv_nsec = msec ? (long) (msec % 1000) * 1000000 :
 				SOON_NSEC,
 		},
 	};
-	/* Seq_cst: pairs with fds_publish(). Either this load comes after it
-	 * and the timer is armed, or what the start does first comes after the
-	 * caller's publication and sees it. */
-	int fd = __atomic_load_n(&kvfree_timer.fd[alarm], __ATOMIC_SEQ_CST);
+	int fd;
 
-	return fd >= 0 && timerfd_settime(fd, 0, &when, NULL) == 0;
+	/* Seq_cst: pairs with kvfree_timer_open(). Either this load comes after
+	 * it and the timer is armed, or what the start does first comes after
+	 * the caller's publication and sees it. */
+	if (!__atomic_load_n(&kvfree_timer.open, __ATOMIC_SEQ_CST))
+		return false;
+	fd = fd_of(&kvfree_timer, alarm);
+	if (caa_likely(is_timer(fd, alarm)))
+		return timerfd_settime(fd, 0, &when, NULL) == 0;
+	/* It asks for everything, once it has made the timers anew. */
+	hang_up();
+	return false;
 }
 
 bool kvfree_timer_request(enum kvfree_alarm alarm, unsigned int msec,
@@ -66,36 +158,229 @@ void kvfree_tick_arm(void)
 }
 
 /* ------------------------------------------------------------------ */
-/* The thread                                                         */
+/* Making descriptors                                                 */
 
-static void pressure_event(struct kvfree_timer *timer, uint32_t events)
+/* Not below 3, where the program expects its own; errno is kept. */
+static int above_stderr(int fd)
 {
-	if (events & EPOLLPRI)
-		timer->on_pressure();
-	/* Its cgroup was removed, say: it would signal without end, and with
-	 * EPOLLPRI beside the error. */
-	if (events & (EPOLLERR | EPOLLHUP)) {
-		/* Closing is not enough where another process has it too. */
-		epoll_ctl(timer->epoll, EPOLL_CTL_DEL, timer->pressure, NULL);
-		close(timer->pressure);
-		timer->pressure = -1;
-	}
+	int low = fd, saved;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	saved = errno;
+	close(low);
+	errno = saved;
+	return fd;
 }
 
-static void alarm_event(struct kvfree_timer *timer, int fd)
+static int timer_make(struct kvfree_timer *timer, enum kvfree_alarm alarm)
 {
-	uint64_t expirations;
-	unsigned int alarm;
+	const struct itimerspec never = {
+		.it_interval = mark_of(alarm),
+		.it_value = { .tv_sec = TEN_YEARS },
+	};
+	int fd = above_stderr(timerfd_create(CLOCK_MONOTONIC,
+			TFD_CLOEXEC | TFD_NONBLOCK)), saved;
 
+	if (fd >= 0 && timerfd_settime(fd, 0, &never, NULL)) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	if (fd < 0)
+		return -1;
+	/* Release: pairs with fd_of(). */
+	__atomic_store_n(&timer->fd[alarm], fd, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void close_file(int *fd, const struct kvfree_inode *inode)
+{
+	if (is_file(*fd, inode))
+		close(*fd);
+	*fd = -1;
+}
+
+static bool has_pipe(struct kvfree_timer *timer)
+{
+	/* Seq_cst: pairs with hang_up(). */
+	return is_file(timer->listen, &timer->pipe) &&
+		is_file(__atomic_load_n(&timer->hangup, __ATOMIC_SEQ_CST),
+			&timer->pipe);
+}
+
+static int pipe_make(struct kvfree_timer *timer)
+{
+	int fd[2], end, saved;
+
+	hang_up();
+	close_file(&timer->listen, &timer->pipe);
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK))
+		return -1;
+	note_inode(fd[0], &timer->pipe);
+	/* The lower number of the two: who puts files over both then takes
+	 * this one first. */
+	end = above_stderr(fd[1]);
+	timer->listen = fcntl(fd[0], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	saved = errno;
+	close(fd[0]);
+	errno = saved;
+	/* Seq_cst: pairs with hang_up(), which finds the inode noted. */
+	__atomic_store_n(&timer->hangup, end, __ATOMIC_SEQ_CST);
+	return timer->listen < 0 || end < 0 ? -1 : 0;
+}
+
+/* A system without it is no worse off than before. */
+static void pressure_make(struct kvfree_timer *timer)
+{
+	timer->pressure = above_stderr(kvfree_pressure_open());
+	if (timer->pressure >= 0)
+		note_inode(timer->pressure, &timer->pressure_file);
+}
+
+static bool is_whole(struct kvfree_timer *timer)
+{
+	unsigned int i;
+
+	for (i = 0; i < KVFREE_ALARMS; i++)
+		if (!is_timer(fd_of(timer, i), i))
+			return false;
+	return has_pipe(timer) && (timer->pressure < 0 ||
+		is_file(timer->pressure, &timer->pressure_file));
+}
+
+/* Make what is not there; 0, or -1 with errno. */
+static int fds_make(struct kvfree_timer *timer)
+{
+	unsigned int i;
+
+	/* First, to have the lowest numbers: what takes some takes these. */
+	if (!has_pipe(timer) && pipe_make(timer))
+		return -1;
+	for (i = 0; i < KVFREE_ALARMS; i++)
+		if (!is_timer(fd_of(timer, i), i) && timer_make(timer, i))
+			return -1;
+	return 0;
+}
+
+/* Close what is ours; errno is kept. Async-signal-safe. */
+static void fds_close(struct kvfree_timer *timer)
+{
+	int saved = errno, fd;
+	unsigned int i;
+
+	hang_up();
+	close_file(&timer->listen, &timer->pipe);
+	close_file(&timer->pressure, &timer->pressure_file);
+	for (i = 0; i < KVFREE_ALARMS; i++) {
+		/* Seq_cst: raw calls stop using it before it is closed. */
+		fd = __atomic_exchange_n(&timer->fd[i], -1, __ATOMIC_SEQ_CST);
+		if (is_timer(fd, i))
+			close(fd);
+	}
+	errno = saved;
+}
+
+/* ------------------------------------------------------------------ */
+/* The thread                                                         */
+
+static void pressure_event(struct kvfree_timer *timer, int events)
+{
+	if (events & POLLPRI)
+		timer->on_pressure();
+	/* Its cgroup was removed, say: it would signal without end, and with
+	 * POLLPRI beside the error. */
+	if (events & (POLLERR | POLLHUP))
+		close_file(&timer->pressure, &timer->pressure_file);
+}
+
+static void alarm_event(struct kvfree_timer *timer, enum kvfree_alarm alarm)
+{
+	int fd = fd_of(timer, alarm);
+	uint64_t expirations;
+
+	/* If not, all will be asked for. */
+	if (!is_timer(fd, alarm))
+		return;
 	/* What it says does not matter: a timer that was armed again
 	 * meanwhile (EAGAIN) or fired twice asks for the same. */
 	if (read(fd, &expirations, sizeof(expirations)) < 0)
 		expirations = 0;
 	kvfree_hook(KVFREE_HOOK_TIMER);
-	for (alarm = 0; alarm < KVFREE_ALARMS; alarm++)
-		/* Acquire: pairs with fds_publish(), after which it was armed. */
-		if (fd == __atomic_load_n(&timer->fd[alarm], __ATOMIC_ACQUIRE))
-			timer->on_alarm(alarm);
+	timer->on_alarm(alarm);
+}
+
+/* The thread waits for the alarms, then for these. */
+enum { LISTEN = KVFREE_ALARMS, PRESSURE, EVENTS };
+
+/* poll() for where RLIMIT_NOFILE is below the number of descriptors to wait for: that is
+ * an error there. */
+static int select_instead(struct pollfd *fds)
+{
+	struct timeval timeout = { .tv_sec = LOOK_MSEC / 1000 };
+	fd_set in, pri;
+	int i, n, most = -1;
+
+	FD_ZERO(&in);
+	FD_ZERO(&pri);
+	for (i = 0; i < EVENTS; i++) {
+		if (fds[i].fd >= FD_SETSIZE) {
+			errno = EINVAL;
+			return -1;
+		}
+		if (fds[i].fd >= 0)
+			FD_SET(fds[i].fd, i == PRESSURE ? &pri : &in);
+		most = fds[i].fd > most ? fds[i].fd : most;
+	}
+	n = select(most + 1, &in, NULL, &pri, &timeout);
+	for (i = 0; n > 0 && i < EVENTS; i++)
+		if (fds[i].fd >= 0 &&
+		    FD_ISSET(fds[i].fd, i == PRESSURE ? &pri : &in))
+			fds[i].revents = i == PRESSURE ? POLLPRI : POLLIN;
+	return n;
+}
+
+static void wait_and_serve(struct kvfree_timer *timer)
+{
+	struct pollfd fds[EVENTS];
+	int i, n;
+
+	for (i = 0; i < KVFREE_ALARMS; i++)
+		fds[i] = (struct pollfd) { fd_of(timer, i), POLLIN, 0 };
+	fds[LISTEN] = (struct pollfd) { timer->listen, POLLIN, 0 };
+	fds[PRESSURE] = (struct pollfd) { timer->pressure, POLLPRI, 0 };
+	n = poll(fds, EVENTS, (int) LOOK_MSEC);
+	if (n < 0 && errno == EINVAL)
+		n = select_instead(fds);
+	/* EBADF: of select(), for what is made anew. */
+	if (n < 0 && errno != EINTR && errno != EAGAIN && errno != EBADF)
+		kvfree_die("poll on the timers: errno %d", errno);
+	for (i = 0; n > 0 && i < KVFREE_ALARMS; i++)
+		if (fds[i].revents)
+			alarm_event(timer, i);
+	if (n > 0 && fds[PRESSURE].revents)
+		pressure_event(timer, fds[PRESSURE].revents);
+}
+
+/* Somebody took descriptors away. */
+static void repair(struct kvfree_timer *timer)
+{
+	static bool told;	/* the timer thread's */
+	unsigned int i;
+
+	if (fds_make(timer))
+		kvfree_die("the library's descriptors were closed or replaced, by closefrom(), close_range() or dup2() after urcu_kvfree_init(), and it cannot make new ones: errno %d",
+			errno);
+	if (timer->pressure >= 0 &&
+	    !is_file(timer->pressure, &timer->pressure_file))
+		pressure_make(timer);
+	if (!told)
+		told = kvfree_report("the library's descriptors were closed or replaced, by closefrom(), close_range() or dup2() after urcu_kvfree_init(); it made new ones");
+	/* Whatever was asked for of those that are gone. */
+	for (i = 0; i < KVFREE_ALARMS; i++)
+		timer->on_alarm(i);
 }
 
 static void *timer_thread(void *arg)
@@ -104,132 +389,65 @@ static void *timer_thread(void *arg)
 
 	kvfree_launched("kvfree-timer");
 	for (;;) {
-		struct epoll_event events[4];
-		int i, n;
+		bool whole = is_whole(timer);
 
-		n = epoll_wait(timer->epoll, events, 4, -1);
-		if (n < 0 && errno != EINTR)
-			kvfree_die("epoll_wait on the timers: errno %d", errno);
-		for (i = 0; i < n; i++) {
-			if (events[i].data.fd == timer->stop)
-				return NULL;
-			if (events[i].data.fd == timer->pressure)
-				pressure_event(timer, events[i].events);
-			else
-				alarm_event(timer, events[i].data.fd);
-		}
+		/* Seq_cst, and after the look: the stop hangs up, too. */
+		if (__atomic_load_n(&timer->stopping, __ATOMIC_SEQ_CST))
+			return NULL;
+		if (whole)
+			wait_and_serve(timer);
+		else
+			repair(timer);
 	}
 }
 
 /* ------------------------------------------------------------------ */
 /* Start and stop                                                     */
 
-static int watch(struct kvfree_timer *timer, int fd, uint32_t events)
-{
-	struct epoll_event event = { .events = events, .data = { .fd = fd } };
-
-	return epoll_ctl(timer->epoll, EPOLL_CTL_ADD, fd, &event);
-}
-
-static void fd_close(int *fd)
-{
-	/* Seq_cst: raw calls stop using it before it is closed. */
-	int n = __atomic_exchange_n(fd, -1, __ATOMIC_SEQ_CST);
-
-	if (n >= 0)
-		close(n);
-}
-
-/* Close all; errno is kept. Async-signal-safe. */
-static void fds_close(struct kvfree_timer *timer)
-{
-	int saved = errno;
-	unsigned int i;
-
-	fd_close(&timer->epoll);
-	for (i = 0; i < KVFREE_ALARMS; i++)
-		fd_close(&timer->fd[i]);
-	fd_close(&timer->stop);
-	fd_close(&timer->pressure);
-	errno = saved;
-}
-
-/* Make all descriptors in @timer, which no raw call looks at yet. */
-static int fds_open(struct kvfree_timer *timer)
-{
-	unsigned int i;
-
-	timer->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (timer->epoll < 0)
-		return -1;
-	for (i = 0; i < KVFREE_ALARMS; i++) {
-		timer->fd[i] = timerfd_create(CLOCK_MONOTONIC,
-				TFD_CLOEXEC | TFD_NONBLOCK);
-		if (timer->fd[i] < 0 || watch(timer, timer->fd[i], EPOLLIN))
-			return -1;
-	}
-	timer->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (timer->stop < 0 || watch(timer, timer->stop, EPOLLIN))
-		return -1;
-	/* A system without it is no worse off than before. */
-	if (timer->pressure >= 0 && watch(timer, timer->pressure, EPOLLPRI))
-		fd_close(&timer->pressure);
-	return 0;
-}
-
-/* From here on raw calls arm the timers. */
-static void fds_publish(const struct kvfree_timer *opened)
-{
-	unsigned int i;
-
-	/* Seq_cst: pairs with kvfree_timer_arm(). */
-	for (i = 0; i < KVFREE_ALARMS; i++)
-		__atomic_store_n(&kvfree_timer.fd[i], opened->fd[i],
-				__ATOMIC_SEQ_CST);
-}
-
 int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm),
-		void (*on_pressure)(void), int pressure)
+		void (*on_pressure)(void))
 {
-	struct kvfree_timer *timer = &kvfree_timer, opened = TIMER_INIT;
-	int ret;
+	struct kvfree_timer *timer = &kvfree_timer;
+	int ret = 0;
 
-	opened.pressure = pressure;
-	if (fds_open(&opened)) {
-		fds_close(&opened);
-		return -1;
-	}
-	timer->epoll = opened.epoll;
-	timer->stop = opened.stop;
-	timer->pressure = opened.pressure;
+	timer->stopping = false;
 	timer->on_alarm = on_alarm;
 	timer->on_pressure = on_pressure;
+	if (fds_make(timer)) {
+		fds_close(timer);
+		return -1;
+	}
+	pressure_make(timer);
 	ret = kvfree_launch(&timer->thread, timer_thread, timer);
 	if (ret) {
-		timer->epoll = timer->stop = timer->pressure = -1;
-		fds_close(&opened);
+		fds_close(timer);
 		errno = ret;
 		return -1;
 	}
-	/* Last: a timer that was armed and then closed would leave its gate
-	 * closed for good. */
-	fds_publish(&opened);
 	return 0;
+}
+
+void kvfree_timer_open(void)
+{
+	/* Seq_cst: pairs with kvfree_timer_arm(). */
+	__atomic_store_n(&kvfree_timer.open, true, __ATOMIC_SEQ_CST);
 }
 
 void kvfree_timer_stop(void)
 {
 	struct kvfree_timer *timer = &kvfree_timer;
-	const uint64_t one = 1;
 
-	while (write(timer->stop, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
+	__atomic_store_n(&timer->open, false, __ATOMIC_SEQ_CST);
+	/* Seq_cst: pairs with the thread, as hang_up() says. */
+	__atomic_store_n(&timer->stopping, true, __ATOMIC_SEQ_CST);
+	hang_up();
 	pthread_join(timer->thread, NULL);
 	fds_close(timer);
 }
 
 void kvfree_timer_fork_reset(void)
 {
+	kvfree_timer.open = false;
 	fds_close(&kvfree_timer);
 	kvfree_timer.tick_gate.word = 0;
 }

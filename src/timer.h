@@ -7,10 +7,10 @@
 /*
  * timer.h - the timer thread: where raw contexts hand over to clean ones
  *
- * A raw call arms a timerfd; that is one system call which never blocks and
- * takes no lock that the caller could hold. The timer thread wakes, calls the handler
- * that the start gave it, and sleeps again. The handler queues work; it allocates
- * nothing and waits for nothing.
+ * A raw call arms a timerfd, by system calls which never block and take no lock that
+ * the caller could hold. The timer thread wakes, calls the handler that the start gave
+ * it, and sleeps again. The handler queues work; it allocates nothing and waits for
+ * nothing.
  *
  * Three timers:
  *  - tick: armed for drain_msec when a page comes into use or something goes
@@ -21,7 +21,23 @@
  * Kick and tick are two timers, and not one whose time is shortened, so that re-arming
  * one can never undo the other.
  *
- * Gates (gate.h) keep all calls but the first from making the system call.
+ * Gates (gate.h) keep all calls but the first from making the system calls.
+ *
+ * Whose descriptors? A program may close all that it does not know, or put its own
+ * over them with dup2(). So nothing is armed, read or closed here before it was
+ * seen to be the library's. Timers all have the same inode; ours are told by their
+ * interval, ten years and a mark, which timerfd_gettime() gives back. That costs
+ * arming, which is rare, a tenth more. The pipe and the pressure file have inodes of
+ * their own. What is closed or replaced between that look and the use of it,
+ * while both run, cannot be told.
+ *
+ * When ours are gone, the thread makes them anew, says so once, and serves all alarms.
+ * It learns of it from a pipe that nobody writes: poll() returns when a number
+ * is closed, and when the writing end is, by whomever. A call that finds its timer
+ * gone closes the writing end itself if it is there yet, and so does the
+ * stop. Where the numbers of the reading end or of armed timers were given to other
+ * files and nothing else happened, poll() does not return: the thread looks
+ * at them all every ten seconds.
  */
 
 #include <pthread.h>
@@ -35,11 +51,20 @@ enum kvfree_alarm {
 	KVFREE_ALARMS,
 };
 
+/* The inode of a file, if it is none that all of its kind share. */
+struct kvfree_inode {
+	uint64_t dev, ino;	/* atomic */
+};
+
+/* Descriptors are above 2, or -1 for none. */
 struct kvfree_timer {
-	int fd[KVFREE_ALARMS];	/* atomic; -1 while not running */
-	int epoll;		/* timer thread's once started */
-	int stop;		/* eventfd; -1 while not running */
-	int pressure;		/* timer thread's once started; or -1 */
+	bool open;		/* atomic: the timers may be armed */
+	bool stopping;		/* atomic: the thread is to end */
+	int fd[KVFREE_ALARMS];	/* atomic, stored by the timer thread */
+	int hangup;		/* atomic: the pipe's writing end */
+	int listen;		/* timer thread's once started: the reading end */
+	int pressure;		/* timer thread's once started */
+	struct kvfree_inode pipe, pressure_file;
 	void (*on_alarm)(enum kvfree_alarm alarm);	/* read-only then */
 	void (*on_pressure)(void);			/* the same */
 	struct kvfree_gate tick_gate;
@@ -48,12 +73,17 @@ struct kvfree_timer {
 
 extern struct kvfree_timer kvfree_timer;
 
-/*
- * Descriptors, then the thread; 0, or -1 with errno and nothing left. @pressure: a
- * descriptor that signals EPOLLPRI, which the timer closes, or -1.
- */
+#ifdef KVFREE_CHECK
+/* How often the idle thread looks at its descriptors. */
+extern unsigned int kvfree_check_look_msec;
+#endif
+
+/* Descriptors, then the thread; 0, or -1 with errno and nothing left. Nothing can be
+ * armed yet. */
 int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm),
-		void (*on_pressure)(void), int pressure);
+		void (*on_pressure)(void));
+/* From here on raw calls arm the timers. */
+void kvfree_timer_open(void);
 void kvfree_timer_stop(void);
 /* In the child of a fork: close what was inherited. Async-signal-safe. */
 void kvfree_timer_fork_reset(void);

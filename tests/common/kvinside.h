@@ -8,6 +8,7 @@
  * kvinside.h - what tests do with the insides of the check build
  */
 
+#include <limits.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 
@@ -133,19 +134,40 @@ static inline bool kvinside_is_quiet(struct kvfree_workqueue *wq)
 	return quiet;
 }
 
+/* Whether @alarm is armed for a time that comes. */
+static inline bool kvinside_is_armed(enum kvfree_alarm alarm)
+{
+	const time_t month = 30 * 24 * 60 * 60;
+	struct itimerspec left;
+
+	if (timerfd_gettime(kvfree_timer.fd[alarm], &left))
+		abort();
+	return left.it_value.tv_sec < month;
+}
+
+/* The opposite: seven weeks. */
+static inline void kvinside_disarm(enum kvfree_alarm alarm)
+{
+	if (!kvfree_timer_arm(alarm, UINT_MAX))
+		abort();
+}
+
+/* Nothing can be armed, or can be again. */
+static inline void kvinside_let_arm(bool may)
+{
+	__atomic_store_n(&kvfree_timer.open, may, __ATOMIC_SEQ_CST);
+}
+
 /* No work is queued or runs, and no refill is asked for. */
 static inline bool kvinside_is_idle(void *unused)
 {
 	struct kvfree_domain *domain;
 	struct kvfree_record *record;
-	struct itimerspec left;
 	bool idle;
 
 	(void) unused;
 	if (!kvfree_is_running())
 		return true;
-	if (timerfd_gettime(kvfree_timer.fd[KVFREE_ALARM_REFILL], &left))
-		abort();
 	idle = kvinside_is_quiet(&kvfree_pool);
 	kvfree_for_each_domain(domain) {
 		if (!kvinside_is_quiet(&domain->gp_thread))
@@ -159,7 +181,7 @@ static inline bool kvinside_is_idle(void *unused)
 					__ATOMIC_SEQ_CST))
 				idle = false;
 	}
-	return idle && !left.it_value.tv_sec && !left.it_value.tv_nsec;
+	return idle && !kvinside_is_armed(KVFREE_ALARM_REFILL);
 }
 
 /* Until what a start or a call set off is done; the drain timer may be armed.

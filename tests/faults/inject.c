@@ -11,12 +11,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -127,12 +126,8 @@ WRAP_INT(int, timerfd_create, (int clock, int flags), (clock, flags))
 WRAP_INT(int, timerfd_settime, (int fd, int flags,
 	const struct itimerspec *when, struct itimerspec *old),
 	(fd, flags, when, old))
-WRAP_INT(int, epoll_create1, (int flags), (flags))
-WRAP_INT(int, epoll_ctl, (int epoll, int op, int fd,
-	struct epoll_event *event), (epoll, op, fd, event))
-WRAP_INT(int, epoll_wait, (int epoll, struct epoll_event *events, int most,
-	int msec), (epoll, events, most, msec))
-WRAP_INT(int, eventfd, (unsigned int value, int flags), (value, flags))
+WRAP_INT(int, pipe2, (int *fd, int flags), (fd, flags))
+WRAP_INT(int, poll, (struct pollfd *fds, nfds_t nr, int msec), (fds, nr, msec))
 WRAP_INT(ssize_t, read, (int fd, void *buf, size_t size), (fd, buf, size))
 WRAP_INT(ssize_t, write, (int fd, const void *buf, size_t size),
 	(fd, buf, size))

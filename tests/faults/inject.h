@@ -30,10 +30,8 @@
 	X(pthread_atfork, ENOMEM, 0, 0)			\
 	X(timerfd_create, EMFILE, 0, 0)			\
 	X(timerfd_settime, ENOMEM, 0, 0)		\
-	X(epoll_create1, EMFILE, 0, 0)			\
-	X(epoll_ctl, ENOSPC, 0, 0)			\
-	X(epoll_wait, EINTR, 0, 0)			\
-	X(eventfd, ENFILE, 0, 0)			\
+	X(pipe2, ENFILE, 0, 0)				\
+	X(poll, EINTR, EINVAL, 0)			\
 	X(open, EMFILE, 0, 0)				\
 	X(read, EAGAIN, EINTR, ECANCELED)		\
 	X(write, EINTR, 0, 0)				\

@@ -22,12 +22,15 @@ my %fast = map { $_ => 1 } qw(pthread_spin_trylock pthread_spin_unlock
 	raw_slow emergency_queue);
 # Undoing what debugging did; a flag is tested before it.
 $fast{kvfree_debug_forget} = 1;
-# Atomics, one bare system call, a store into the thread's own descriptor and a load
+# Atomics, two bare system calls, a store into the thread's own descriptor and a load
 # from it, the processor's number (memory that the kernel shares), the
 # address of errno, and the end of a process whose stack is smashed.
 my %outside = map { $_ => 1 } qw(pthread_spin_trylock pthread_spin_unlock
-	timerfd_settime pthread_setspecific pthread_getcpuclockid
+	timerfd_gettime timerfd_settime pthread_setspecific pthread_getcpuclockid
 	pthread_self sched_getcpu __errno_location __stack_chk_fail);
+# Where the program has closed the library's descriptors, from this function only.
+my %beside = (hang_up => { map { $_ => 1 } qw(fstat fstat64 __fxstat
+	__fxstat64 syscall) });
 # The first call of a process, clean by contract; abort with a message; the
 # report of a double free in debugging.
 my %cut = map { $_ => 1 } qw(kvfree_start_clean runtime_start
@@ -163,7 +166,7 @@ while (my $item = shift @todo) {
 		next if $cut{base($to)} || $seen{$to};
 		if (defined $targets{$to}) {
 			push @todo, [$to, "$path, $to"];
-		} elsif ($outside{$to}) {
+		} elsif ($outside{$to} || $beside{base($name)}{$to}) {
 			$left{$to} = 1;
 		} else {
 			fail("$to can be reached from a raw call: $path");

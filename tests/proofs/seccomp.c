@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
 /*
- * seccomp.c - raw calls make no system call but timerfd_settime()
+ * seccomp.c - raw calls make no system calls but timerfd_gettime() and
+ * timerfd_settime()
  *
  * A thread installs a filter with which the kernel kills the process on every
  * other system call (and on all but the return from a signal handler), and
@@ -96,16 +97,17 @@ static void trapped(int signo, siginfo_t *info, void *context)
 		caa_cpu_relax();
 }
 
-/* From here on the thread dies of anything but the two calls. */
+/* From here on the thread dies of anything but the three calls. */
 static void filter_install(unsigned int action)
 {
 #ifdef THIS_ARCH
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 			offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, THIS_ARCH, 0, 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, THIS_ARCH, 0, 5),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 			offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_timerfd_gettime, 2, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_timerfd_settime, 1, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),

@@ -284,11 +284,7 @@ TEST(register_without_memory_is_enomem)
 
 static bool refill_timer_is_armed(void)
 {
-	struct itimerspec left;
-
-	if (timerfd_gettime(kvfree_timer.fd[KVFREE_ALARM_REFILL], &left))
-		abort();
-	return left.it_value.tv_sec || left.it_value.tv_nsec;
+	return kvinside_is_armed(KVFREE_ALARM_REFILL);
 }
 
 /* K11 */

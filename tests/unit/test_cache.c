@@ -534,7 +534,10 @@ static int begin_timed(void **state)
 		return -1;
 	/* The blank records are there. */
 	refill();
-	return kvfree_timer_start(on_alarm, on_pressure, -1);
+	if (kvfree_timer_start(on_alarm, on_pressure))
+		return -1;
+	kvfree_timer_open();
+	return 0;
 }
 
 static int end_timed(void **state)
@@ -556,26 +559,12 @@ static bool rings(unsigned long times)
 
 static bool is_armed(void)
 {
-	struct itimerspec left;
-
-	assert_int_equal(timerfd_gettime(kvfree_timer.fd[KVFREE_ALARM_REFILL],
-		&left), 0);
-	return left.it_value.tv_sec || left.it_value.tv_nsec;
+	return kvinside_is_armed(KVFREE_ALARM_REFILL);
 }
 
 static void disarm(void)
 {
-	const struct itimerspec never = { { 0, 0 }, { 0, 0 } };
-
-	assert_int_equal(timerfd_settime(kvfree_timer.fd[KVFREE_ALARM_REFILL],
-		0, &never, NULL), 0);
-}
-
-/* Put @fd in the place of the refill timer's; the old one. */
-static int swap_fd(int fd)
-{
-	return __atomic_exchange_n(&kvfree_timer.fd[KVFREE_ALARM_REFILL], fd,
-			__ATOMIC_SEQ_CST);
+	kvinside_disarm(KVFREE_ALARM_REFILL);
 }
 
 TEST(a_request_sets_its_gate_and_arms_once)
@@ -595,10 +584,9 @@ TEST(a_request_sets_its_gate_and_arms_once)
 /* K20 */
 TEST(a_request_that_could_not_be_armed_clears_its_gate)
 {
-	int fd = swap_fd(-1);
-
+	kvinside_let_arm(false);
 	kvfree_cache_request(record);
-	swap_fd(fd);
+	kvinside_let_arm(true);
 	assert_int_equal(record->refill_gate, 0);
 	kvfree_cache_request(record);
 	assert_true(rings(1));
@@ -632,10 +620,9 @@ TEST(blank_records_are_asked_for_once_until_they_are_made)
 /* K20 */
 TEST(blank_records_that_could_not_be_asked_for_are_asked_for_again)
 {
-	int fd = swap_fd(-1);
-
+	kvinside_let_arm(false);
 	kvfree_cache_request_blanks(domain);
-	swap_fd(fd);
+	kvinside_let_arm(true);
 	kvfree_cache_request_blanks(domain);
 	assert_true(rings(1));
 }
@@ -761,8 +748,7 @@ TEST(a_refill_that_comes_too_early_arms_the_timer_for_the_rest)
 /* K20: nobody would come back. */
 TEST(a_hold_that_could_not_be_armed_is_none)
 {
-	int fd = swap_fd(-1);
-
+	kvinside_let_arm(false);
 	ask();
 	close_blank_gate();
 	kvfree_refill_hold();
@@ -770,13 +756,13 @@ TEST(a_hold_that_could_not_be_armed_is_none)
 	assert_int_equal(record->refill_gate, 0);
 	assert_false(kvfree_gate_is_closed(
 		kvfree_gate_read(&domain->blank_gate)));
-	swap_fd(fd);
+	kvinside_let_arm(true);
 	/* Nor is one that can no longer be armed. */
 	kvfree_refill_hold();
-	fd = swap_fd(-1);
+	kvinside_let_arm(false);
 	ask();
 	refill();
-	swap_fd(fd);
+	kvinside_let_arm(true);
 	assert_false(kvfree_refill_is_held());
 	assert_int_equal(kvinside_cached(record), 5);
 }

@@ -159,11 +159,7 @@ TEST(a_tick_with_nothing_queued_begins_no_grace_period)
 
 static bool tick_is_armed(void)
 {
-	struct itimerspec left;
-
-	if (timerfd_gettime(kvfree_timer.fd[KVFREE_ALARM_TICK], &left))
-		abort();
-	return left.it_value.tv_sec || left.it_value.tv_nsec;
+	return kvinside_is_armed(KVFREE_ALARM_TICK);
 }
 
 /* P7: while there is something to do, and then no more. */
@@ -283,12 +279,8 @@ TEST(a_kick_takes_the_emergency_list)
 
 static bool kick_was_served(void *unused)
 {
-	struct itimerspec left;
-
 	(void) unused;
-	if (timerfd_gettime(kvfree_timer.fd[KVFREE_ALARM_KICK], &left))
-		abort();
-	return !left.it_value.tv_sec && !left.it_value.tv_nsec;
+	return !kvinside_is_armed(KVFREE_ALARM_KICK);
 }
 
 /* Of another domain, that is. */
