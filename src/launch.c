@@ -62,7 +62,7 @@ static size_t stack_bytes(void)
 }
 
 /* What to ask for. */
-enum { AFFINITY = 1, SCHEDULING = 2 };
+enum { AFFINITY = 1, SCHEDULING = 2, SMALL = 4 };
 
 static int create_asking(pthread_t *thread, void *(*fn)(void *), void *arg,
 		int what)
@@ -74,7 +74,8 @@ static int create_asking(pthread_t *thread, void *(*fn)(void *), void *arg,
 	ret = pthread_attr_init(&attr);
 	if (ret)
 		return ret;
-	pthread_attr_setstacksize(&attr, stack_bytes());
+	if (what & SMALL)
+		pthread_attr_setstacksize(&attr, stack_bytes());
 	if (what & SCHEDULING) {
 		pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
 		pthread_attr_setschedpolicy(&attr, SCHED_OTHER);
@@ -89,12 +90,13 @@ static int create_asking(pthread_t *thread, void *(*fn)(void *), void *arg,
 
 /*
  * Ask for everything, then for less: the processors may be ones where the
- * process may no longer run, and a seccomp filter may refuse either change.
+ * process may no longer run, a seccomp filter may refuse either change, and the C
+ * library may take more out of a stack than stack_bytes() knows of.
  */
 static int create_somehow(pthread_t *thread, void *(*fn)(void *), void *arg)
 {
-	static const int attempts[] = { AFFINITY | SCHEDULING, SCHEDULING,
-		AFFINITY, 0 };
+	static const int attempts[] = { SMALL | AFFINITY | SCHEDULING,
+		SMALL | SCHEDULING, SMALL | AFFINITY, SMALL, 0 };
 	int ret = EAGAIN;
 	size_t i;
 

@@ -16,7 +16,8 @@
  * Create a thread of the library: all signals blocked, SCHED_OTHER and free to
  * run wherever the process could at its start, whatever the creator is; a
  * small stack. Where the system refuses a change of scheduling or affinity, the
- * thread has its creator's. 0, or an error number.
+ * thread has its creator's; where it refuses the stack, the default one. 0, or an
+ * error number.
  */
 int kvfree_launch(pthread_t *thread, void *(*fn)(void *), void *arg);
 

@@ -46,8 +46,8 @@
  *     seen that number completed. So every reader that could see the object is
  *     waited for. The emergency list is closed in the same way.
  *  B. A raw call takes a bounded number of steps. The record's lock is only
- *     tried; the emergency push is lock-free; the one system call is
- *     timerfd_settime(), made by whoever finds a gate open.
+ *     tried; the emergency push is lock-free; its system calls are
+ *     timerfd_gettime() and timerfd_settime(), made by whoever finds a gate open.
  *  C. No wake-up is lost: state is published, then its gate read; the server
  *     opens the gate, then looks at the state (gate.h). A request that
  *     could not be delivered leaves its gate open, and so does a thread that
@@ -257,6 +257,17 @@ static void over_cap(struct kvfree_record *record)
 	kvfree_reap_own(record, SIZE_MAX);
 }
 
+/* Nothing runs that would free: do it all here. */
+static void free_all(struct kvfree_domain *domain)
+{
+	unsigned int online = kvfree_enter_wait("urcu_kvfree_rcu_mightsleep()");
+
+	/* Between the hooks of a fork this thread may be the one to end it. */
+	if (!kvfree_gp_is_held(&domain->gp))
+		kvfree_barrier(domain);
+	kvfree_leave_wait(online);
+}
+
 /* What an append of a clean call left to do. */
 static void clean_events(struct kvfree_record *record, unsigned int events)
 {
@@ -271,7 +282,9 @@ static void clean_events(struct kvfree_record *record, unsigned int events)
 		return;
 	/* A free function has a hand open: before_fork, which lets no grace
 	 * period begin, waits for that. */
-	if (cap && !kvfree_freeing && __atomic_load_n(&domain->pending_bytes,
+	if (!kvfree_is_running() && !kvfree_freeing)
+		free_all(domain);
+	else if (cap && !kvfree_freeing && __atomic_load_n(&domain->pending_bytes,
 			__ATOMIC_RELAXED) > cap)
 		over_cap(record);
 	else

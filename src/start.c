@@ -26,6 +26,7 @@ enum {
 
 static int state;		/* atomic */
 static bool configured;		/* under start_lock: settings were published */
+static uint64_t failed_msec;	/* atomic: when a start failed; 0: none did */
 
 bool kvfree_is_running(void)
 {
@@ -41,6 +42,8 @@ void kvfree_stopped(void)
 	if (kvfree_is_running())
 		__atomic_store_n(&state, KVFREE_STATE_STOPPED,
 				__ATOMIC_RELEASE);
+	/* Relaxed: a hint. The child of a fork may have what its parent had not. */
+	__atomic_store_n(&failed_msec, 0, __ATOMIC_RELAXED);
 }
 
 /* ------------------------------------------------------------------ */
@@ -68,6 +71,33 @@ static int start_locked(const struct urcu_kvfree_attr *attr)
 	/* Release: pairs with kvfree_is_running(). */
 	__atomic_store_n(&state, KVFREE_STATE_RUNNING, __ATOMIC_RELEASE);
 	return 0;
+}
+
+/* Caller holds start_lock. errno is kept. */
+static void start_failed(void)
+{
+	static bool told;	/* under start_lock */
+	int saved = errno;
+
+	/* Release, as all stores of the state; nobody relies on what comes
+	 * before this one. */
+	__atomic_store_n(&state, KVFREE_STATE_STOPPED, __ATOMIC_RELEASE);
+	/* Relaxed: a hint; one try more or less does no harm. */
+	__atomic_store_n(&failed_msec, kvfree_now_msec(), __ATOMIC_RELAXED);
+	if (!told)
+		kvfree_warn("cannot start (no descriptors, threads or memory): errno %d; until a later call can, _mightsleep calls wait for grace periods and free, and raw calls' objects wait for them",
+			saved);
+	told = true;
+	errno = saved;
+}
+
+/* Not so soon after a start that failed. */
+static bool may_try(void)
+{
+	uint64_t failed = __atomic_load_n(&failed_msec, __ATOMIC_RELAXED);
+
+	return !failed || kvfree_now_msec() - failed >=
+		kvfree_setting(refill_backoff_msec);
 }
 
 /* Take start_lock. A start that no caller asked for does not wait for it: a thread
@@ -106,11 +136,8 @@ static __attribute__((noinline)) int runtime_start(
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (lock_start(wait)) {
 		ret = start_locked(attr);
-		/* Release, as all stores of the state; nobody relies on what
-		 * comes before this one. */
-		if (ret)
-			__atomic_store_n(&state, KVFREE_STATE_STOPPED,
-					__ATOMIC_RELEASE);
+		if (ret && errno != EINVAL)
+			start_failed();
 		kvfree_mutex_unlock(&kvfree_start_lock);
 	}
 	pthread_setcancelstate(cancel, NULL);
@@ -123,7 +150,8 @@ bool kvfree_start_clean(void)
 {
 	if (caa_likely(kvfree_is_running()))
 		return true;
-	return !kvfree_tls.claiming && runtime_start(NULL, false) == 0;
+	return !kvfree_tls.claiming && may_try() &&
+		runtime_start(NULL, false) == 0;
 }
 
 bool kvfree_start_raw(void)

@@ -58,8 +58,11 @@ struct kvfree_workqueue {
 /* The process's worker pool. */
 extern struct kvfree_workqueue kvfree_pool;
 
-/* Start @workers threads named @name, a constant, KVFREE_MAX_WORKERS at most; 0, or -1
- * with errno and nothing left behind. Items are not taken yet. */
+/*
+ * Start @workers threads named @name, a constant, KVFREE_MAX_WORKERS at most, or as
+ * many as there are to be had; 0, or -1 with errno if that is none. Items are not
+ * taken yet.
+ */
 int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers,
 		const char *name);
 /* Take items from now on. */

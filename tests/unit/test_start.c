@@ -89,12 +89,15 @@ static int exit_in_a_free_function(void)
 	return !inside || !kvfree_is_running();
 }
 
+static int nothing_starts(void);
+
 static const struct kvchild_scenario scenarios[] = {
 	{ "raw_call_starts", raw_call_starts },
 	{ "clean_call_starts", clean_call_starts },
 	{ "registering_starts", registering_starts },
 	{ "counters_do_not_start", counters_do_not_start },
 	{ "exit_in_a_free_function", exit_in_a_free_function },
+	{ "nothing_starts", nothing_starts },
 	{ NULL, NULL },
 };
 
@@ -247,7 +250,8 @@ TEST(a_start_that_cannot_have_its_threads_leaves_nothing)
 
 	urcu_kvfree_exit();
 	fds = kvtest_count_fds();
-	for (i = 0; i < THREADS; i++) {
+	/* The timer thread and one worker are enough. */
+	for (i = 0; i < 2; i++) {
 		kvfault_threads_after(i);
 		errno = 0;
 		assert_int_equal(urcu_kvfree_init(NULL), -1);
@@ -256,6 +260,10 @@ TEST(a_start_that_cannot_have_its_threads_leaves_nothing)
 		assert_true(kvtest_threads_become("kvfree-", 0));
 		assert_int_equal(kvtest_count_fds(), fds);
 	}
+	kvfault_threads_after(2);
+	assert_int_equal(urcu_kvfree_init(NULL), 0);
+	assert_true(kvtest_threads_become("kvfree-", 2));
+	urcu_kvfree_exit();
 	kvfault_threads_after(-1);
 	assert_int_equal(urcu_kvfree_init(NULL), 0);
 	assert_true(kvtest_threads_become("kvfree-", THREADS));
@@ -264,12 +272,64 @@ TEST(a_start_that_cannot_have_its_threads_leaves_nothing)
 TEST(after_a_start_that_failed_clean_calls_try_again_and_raw_calls_do_not)
 {
 	urcu_kvfree_exit();
+	kvfree_conf.refill_backoff_msec = 0;
 	kvfault_threads_after(0);
 	assert_false(kvfree_start_clean());
 	kvfault_threads_after(-1);
 	assert_false(kvfree_start_raw());
 	assert_false(kvfree_is_running());
 	assert_true(kvfree_start_clean());
+}
+
+static unsigned int attempts;
+
+static void count_attempt(void)
+{
+	attempts++;
+}
+
+/* O7 */
+TEST(after_a_start_that_failed_clean_calls_wait_before_they_try_again)
+{
+	unsigned int i;
+
+	urcu_kvfree_exit();
+	kvfree_conf.refill_backoff_msec = 100000;
+	attempts = 0;
+	kvfault_threads_on_failure = count_attempt;
+	kvfault_threads_after(0);
+	for (i = 0; i < 100; i++)
+		queue_clean(NULL);
+	kvfault_threads_after(-1);
+	kvfault_threads_on_failure = NULL;
+	assert_int_equal(attempts, 1);
+	queue_clean(NULL);
+	assert_false(kvfree_is_running());
+	/* Who asks for it need not wait. */
+	assert_int_equal(urcu_kvfree_init(NULL), 0);
+}
+
+#define FLOOD	20000
+
+/* Whatever calls of either kind queue meanwhile. */
+static int nothing_starts(void)
+{
+	unsigned int i;
+
+	kvarena_reset();
+	kvfault_threads_after(0);
+	for (i = 0; i < FLOOD; i++) {
+		if (i % 16 == 0)
+			queue_raw(1);
+		urcu_kvfree_rcu_mightsleep_flavor(rcu, kvarena_object());
+		if (kvarena_made() - kvarena_freed() > 2048)
+			return 1;
+	}
+	kvfault_threads_after(-1);
+	if (kvfree_is_running() || urcu_kvfree_init(NULL))
+		return 2;
+	return kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG) ? KVCHILD_OK :
+		3;
 }
 
 /* K6: nothing else asks for it. */
@@ -378,6 +438,12 @@ TEST(exit_frees_what_free_functions_queue_meanwhile)
 	urcu_kvfree_channel_destroy(requeues);
 }
 
+/* O7: one line, and bounded memory. */
+TEST(a_start_that_fails_is_told_once_and_clean_calls_free)
+{
+	assert_says("nothing_starts", 1);
+}
+
 TEST(exit_in_a_free_function_is_told_and_ignored)
 {
 	assert_says("exit_in_a_free_function", 1);
@@ -398,6 +464,8 @@ int main(int argc, char **argv)
 		test(init_waits_for_the_lock),
 		test(init_while_it_runs_takes_no_lock),
 		test(a_start_that_cannot_have_its_threads_leaves_nothing),
+		test(after_a_start_that_failed_clean_calls_wait_before_they_try_again),
+		test(a_start_that_fails_is_told_once_and_clean_calls_free),
 		test(after_a_start_that_failed_clean_calls_try_again_and_raw_calls_do_not),
 		test(what_was_queued_while_nothing_ran_is_freed_after_the_start),
 		test(exit_frees_everything_and_leaves_nothing),

@@ -380,19 +380,25 @@ TEST(a_queue_that_is_not_open_takes_no_items)
 /* ------------------------------------------------------------------ */
 /* Threads                                                            */
 
-TEST(a_start_that_fails_leaves_no_thread)
+TEST(a_start_has_the_threads_that_there_are_to_be_had)
 {
 	int after;
 
-	for (after = 0; after < 3; after++) {
+	kvfault_threads_after(0);
+	errno = 0;
+	assert_int_equal(kvfree_workqueue_start(&wq, 3, "kvfree-test"), -1);
+	kvfault_threads_after(-1);
+	assert_int_equal(errno, EAGAIN);
+	assert_true(kvtest_threads_become("kvfree-", 0));
+	assert_false(queue(0));
+	for (after = 1; after < 3; after++) {
 		kvfault_threads_after(after);
-		errno = 0;
 		assert_int_equal(kvfree_workqueue_start(&wq, 3, "kvfree-test"),
-			-1);
+			0);
 		kvfault_threads_after(-1);
-		assert_int_equal(errno, EAGAIN);
-		assert_true(kvtest_threads_become("kvfree-", 0));
-		assert_false(queue(0));
+		assert_true(kvtest_threads_become("kvfree-test",
+			(unsigned int) after));
+		kvfree_workqueue_stop(&wq);
 	}
 	start(3);
 	assert_true(kvtest_threads_become("kvfree-test", 3));
@@ -455,7 +461,7 @@ int main(void)
 		test(stop_finishes_what_runs_and_drops_the_rest),
 		test(a_stopped_queue_takes_no_items),
 		test(a_queue_that_is_not_open_takes_no_items),
-		test(a_start_that_fails_leaves_no_thread),
+		test(a_start_has_the_threads_that_there_are_to_be_had),
 		test(the_child_of_a_fork_has_an_empty_queue_without_threads),
 		test(an_item_that_was_queued_at_a_fork_can_be_queued_in_the_child),
 	};
