@@ -64,7 +64,6 @@ static bool tried(const struct scenario *scenario,
  * nothing. */
 static const struct inject_plan fatal[] = {
 	{ INJECT_ONCE, INJECT_poll, 1, ENOMEM },
-	{ INJECT_ONCE, INJECT_poll, 2, ENOMEM },
 };
 
 /* ------------------------------------------------------------------ */

@@ -663,13 +663,31 @@ static void check_end(const struct scenario *scenario)
 				objects_kv_frees));
 }
 
+static bool was_injected(void *arg)
+{
+	(void) arg;
+	return __atomic_load_n(&inject_state()->injected, __ATOMIC_RELAXED) > 0;
+}
+
+/* The timer thread may not have had a processor yet. */
+static void await_fatal(void)
+{
+	const struct inject_plan *plan = &inject_state()->plan;
+
+	if (plan->fn == INJECT_poll && plan->error == ENOMEM)
+		kvtest_wait(was_injected, NULL, WAIT_MSEC);
+}
+
 /* The fault is over: everything goes on. */
 static void recover(const struct scenario *scenario)
 {
+	await_fatal();
 	inject_clear();
-	/* First without a barrier: a clean call starts what could not be
-	 * started; a page's worth of raw calls brings a page into use, which
-	 * arms what could not be armed. */
+	/* A clean call would try a failed start again after the back-off. */
+	if (urcu_kvfree_init(NULL))
+		object_error("no start after the fault, errno %d", errno);
+	/* First without a barrier: a page's worth of raw calls brings a page
+	 * into use, which arms what could not be armed. */
 	queue_mightsleep(1);
 	queue_raw(PAGE + 1);
 	if (!kvtest_wait(nothing_outstanding, NULL, WAIT_MSEC))

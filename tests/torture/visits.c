@@ -23,9 +23,6 @@ void urcu_bp_before_fork(void);
 void urcu_bp_after_fork_parent(void);
 void urcu_bp_after_fork_child(void);
 
-/* A child that takes longer hangs. */
-#define CHILD_SECONDS	60
-
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;	/* under lock: any field changed */
@@ -230,7 +227,7 @@ static void child_reclaim(struct worker *self, const struct visit *visit)
 static void child(struct worker *self, const struct visit *visit)
 {
 	in_child = true;
-	alarm(CHILD_SECONDS);
+	alarm(torture.options.patience);
 	signal(SIGALRM, SIG_DFL);
 	__atomic_store_n(&object_account.errors, 0, __ATOMIC_RELAXED);
 	if (torture.has_bp)

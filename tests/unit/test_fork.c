@@ -350,6 +350,7 @@ static int works_after_a_failed_start(void)
 	if (kvtest_count_threads("kvfree-"))
 		return 1;
 	kvfault_threads_after(-1);
+	kvfree_conf.refill_backoff_msec = 0;	/* tried again at once */
 	if (urcu_kvfree_register_thread_flavor(rcu))
 		return 2;
 	return frees_its_copy();
