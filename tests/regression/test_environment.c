@@ -7,11 +7,18 @@
  * Each case in a process of its own, since a line is written once per process.
  */
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/auxv.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "cmocka-all.h"
 #include "kvchild.h"
 #include "kvinside.h"
+#include "kvtest.h"
+#include "tsan.h"
 
 static const char *const names[] = {
 	"URCU_KVFREE_MIN_CACHED_PAGES",
@@ -105,7 +112,20 @@ static int good_values_win(void)
 	return conf->debug == URCU_KVFREE_DEBUG_ON ? KVCHILD_OK : 7;
 }
 
+#define NOBODY		65534
+#define NOT_SECURE	77
+
+/* The program has its file's owner's rights. By _exit(): they are not enough to write
+ * coverage counters. */
+static int is_secure_and_has_defaults(void)
+{
+	if (!getauxval(AT_SECURE))
+		_exit(NOT_SECURE);
+	_exit(urcu_kvfree_init(NULL) || !has_defaults());
+}
+
 static const struct kvchild_scenario scenarios[] = {
+	{ "is_secure_and_has_defaults", is_secure_and_has_defaults },
 	{ "starts_with_defaults", starts_with_defaults },
 	{ "starts_three_times", starts_three_times },
 	{ "starts_lazily", starts_lazily },
@@ -215,6 +235,60 @@ TEST(without_any_value_there_is_not_a_word)
 	assert_lines("starts_with_defaults", 0, NULL);
 }
 
+/* A set-user-ID copy of this program, as @path; false: that cannot be had. */
+static bool make_setuid_copy(char *path)
+{
+	int out = mkstemp(path), in = open("/proc/self/exe", O_RDONLY);
+	struct stat st;
+	off_t done = 0;
+	bool good;
+
+	assert_true(out >= 0 && in >= 0);
+	assert_int_equal(fstat(in, &st), 0);
+	while (done < st.st_size &&
+	       sendfile(out, in, &done, (size_t) (st.st_size - done)) > 0)
+		;
+	assert_int_equal(done, st.st_size);
+	good = fchown(out, NOBODY, (gid_t) -1) == 0 && fchmod(out, 04755) == 0;
+	close(in);
+	close(out);
+	return good;
+}
+
+static int run_copy(const char *path)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		execl(path, "test", "is_secure_and_has_defaults", (char *) NULL);
+		_exit(98);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+TEST(a_program_with_more_rights_than_its_caller_reads_none)
+{
+	char path[] = "/tmp/test_environment.XXXXXX";
+	bool made;
+	int status;
+
+#if defined(KVFREE_TSAN) || defined(KVTEST_ASAN)
+	skip();		/* a sanitizer's runtime is not made for this */
+#endif
+	made = make_setuid_copy(path);
+	setenv("URCU_KVFREE_WORKERS", "7", 1);
+	status = made ? run_copy(path) : 0;
+	unlink(path);
+	/* Not root, or a file system without such files. */
+	if (!made || (WIFEXITED(status) && WEXITSTATUS(status) == NOT_SECURE))
+		skip();
+	assert_int_equal(status, 0);
+}
+
 #define test(f)	cmocka_unit_test_setup(f, clear)
 
 int main(int argc, char **argv)
@@ -229,6 +303,7 @@ int main(int argc, char **argv)
 		test(a_lazy_start_tells_it_too),
 		test(good_values_win_over_the_attribute_without_a_word),
 		test(without_any_value_there_is_not_a_word),
+		test(a_program_with_more_rights_than_its_caller_reads_none),
 	};
 	int ret = kvchild_main(argc, argv, scenarios);
 

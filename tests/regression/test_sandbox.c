@@ -2,10 +2,11 @@
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
 /*
- * test_sandbox.c - the library under the filters of a sandbox
+ * test_sandbox.c - the library under the filters and limits of a sandbox
  *
- * Each test is a child that installs a seccomp filter first and then starts the library,
- * queues in every way, waits for a barrier and ends the library.
+ * Each test is a child that confines itself first and then starts the library, queues in
+ * every way, waits for a barrier and ends the library. The program has 300 KiB of static
+ * TLS, which the C library takes out of each thread's stack.
  */
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,7 +30,12 @@
 #define HANGS_AFTER	60
 #define MOST_CALLS	80
 
-enum { EXIT_WELL, EXIT_NO_FILTER, EXIT_NO_START, EXIT_NO_BARRIER, EXIT_PENDING };
+#define NOBODY		65534
+
+enum { EXIT_WELL, EXIT_NO_FILTER, EXIT_NO_START, EXIT_NO_BARRIER, EXIT_PENDING,
+	EXIT_STARTED, EXIT_UNBOUNDED };
+
+static __thread char large_tls[300 * 1024];
 
 struct object {
 	struct rcu_head head;
@@ -179,6 +186,62 @@ TEST(does_not_start_without_timerfd)
 }
 
 /* ------------------------------------------------------------------ */
+/* A limit of threads                                                 */
+
+static void limit_threads(rlim_t soft)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NPROC, &limit);
+	limit.rlim_cur = soft == RLIM_INFINITY ? limit.rlim_max : soft;
+	setrlimit(RLIMIT_NPROC, &limit);
+}
+
+static uint64_t pending(void)
+{
+	struct urcu_kvfree_stats stats;
+
+	urcu_kvfree_get_stats_flavor(NULL, &stats, sizeof(stats));
+	return stats.pending;
+}
+
+/* Root has no such limit. */
+static int starts_once_threads_can_be_had(void)
+{
+	unsigned int i;
+
+	if (!getuid() && setuid(NOBODY))
+		return EXIT_NO_FILTER;
+	limit_threads(0);
+	if (!urcu_kvfree_init(NULL))
+		return EXIT_STARTED;
+	/* Meanwhile clean calls free. */
+	for (i = 0; i < 4 * OBJECTS; i++)
+		urcu_kvfree_rcu_mightsleep_flavor(&urcu_memb_flavor, malloc(64));
+	if (pending() > OBJECTS)
+		return EXIT_UNBOUNDED;
+	limit_threads(RLIM_INFINITY);
+	return use_the_library();
+}
+
+TEST(starts_late_under_a_limit_of_threads)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		alarm(HANGS_AFTER);
+		_exit(starts_once_threads_can_be_had());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NO_FILTER)
+		skip();
+	assert_int_equal(status, 0);
+}
+
+/* ------------------------------------------------------------------ */
 /* The list of the manual                                             */
 
 static char manual[65536];
@@ -230,10 +293,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(runs_where_changes_of_resources_are_refused),
 		cmocka_unit_test(does_not_start_without_timerfd),
+		cmocka_unit_test(starts_late_under_a_limit_of_threads),
 		cmocka_unit_test(the_manual_names_each_system_call),
 		cmocka_unit_test(no_other_system_call_is_needed),
 	};
 
+	large_tls[0] = 1;
+	/* Not optimized away. */
+	__asm__ volatile("" : : "r" (large_tls) : "memory");
 #if defined(KVFREE_TSAN) || defined(KVTEST_ASAN)
 	puts("SKIP: a sanitizer makes system calls of its own");
 	return 77;
