@@ -669,13 +669,15 @@ static bool was_injected(void *arg)
 	return __atomic_load_n(&inject_state()->injected, __ATOMIC_RELAXED) > 0;
 }
 
-/* The timer thread may not have had a processor yet. */
+/* The timer thread may not have had a processor before the scenario stopped it. */
 static void await_fatal(void)
 {
 	const struct inject_plan *plan = &inject_state()->plan;
 
-	if (plan->fn == INJECT_poll && plan->error == ENOMEM)
-		kvtest_wait(was_injected, NULL, WAIT_MSEC);
+	if (plan->fn != INJECT_poll || plan->error != ENOMEM)
+		return;
+	urcu_kvfree_init(NULL);
+	kvtest_wait(was_injected, NULL, WAIT_MSEC);
 }
 
 /* The fault is over: everything goes on. */

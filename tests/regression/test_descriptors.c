@@ -213,11 +213,18 @@ static int cannot_make_new_ones(void)
 /* A sandbox forbids descriptors once it has all that it needs. */
 static int no_more_descriptors(void)
 {
-	const struct rlimit none = { 0, 0 };
+	struct rlimit before, none;
+	bool failed;
 
 	begin();
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = before;
+	none.rlim_cur = 0;
 	setrlimit(RLIMIT_NOFILE, &none);
-	return frees(raw) || frees(clean);
+	failed = frees(raw) || frees(clean);
+	/* LeakSanitizer opens files at the end. */
+	setrlimit(RLIMIT_NOFILE, &before);
+	return failed;
 }
 
 static int without_the_standard_ones(void)
