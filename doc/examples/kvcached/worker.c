@@ -71,6 +71,8 @@ static void await_command(struct conn *conn)
 		return;
 	conn->awaited = true;
 	conn->line = session->lines;
+	/* From now on, however long the commands before it took. */
+	event_base_update_cache_time(conn->worker->base);
 	event_add(conn->deadline, &time);
 }
 
