@@ -6,17 +6,13 @@
 # the program, with a message that names the channel
 
 set -u
-# A variable of the build's Makefile.
-setting()
-{
-	sed -n "s/^$1 = *//p" "$top_builddir/Makefile"
-}
+. "$top_srcdir/tests/regression/functions.sh"
 
 CXX=$(setting CXX)
 command -v "${CXX%% *}" >/dev/null 2>&1 || { echo "SKIP: no C++ compiler"; exit 77; }
 libs=$(cd "$top_builddir/.libs" && pwd) || exit 1
 for lib in "$libs"/liburcu-kvfree.a "$libs"/liburcu-kvfree.so; do
-	nm "$lib" 2>/dev/null | grep -q -e __asan_report -e __tsan_func && {
+	has_sanitizer "$lib" && {
 		echo "SKIP: the sanitizers' runtime has its own word on exceptions"
 		exit 77
 	}

@@ -8,12 +8,13 @@
 # and that of a module stays when the module is closed.
 
 set -u
+. "$top_srcdir/tests/regression/functions.sh"
 a=$(cd "$top_builddir" && pwd)/.libs/liburcu-kvfree.a
 build=$(cd "$top_builddir" && pwd) || exit 99
 top=$(cd "$top_srcdir" && pwd) || exit 99
 [ -e "$a" ] || { echo "SKIP: no static library in this build"; exit 77; }
 # The sanitizers follow no thread into the child of a fork.
-nm "$a" 2>/dev/null | grep -q -e __asan_report -e __tsan_func && {
+has_sanitizer "$a" && {
 	echo "SKIP: a sanitizer is in the build"
 	exit 77
 }
@@ -21,12 +22,6 @@ tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 failed=0
-
-# A variable of the build's Makefile.
-setting()
-{
-	sed -n "s/^$1 = *//p" "$build/Makefile"
-}
 
 CC=${CC:-$(setting CC)}
 compile="$CC -D_GNU_SOURCE -DHAVE_CONFIG_H -I$build -I$top/include -I$top/src \

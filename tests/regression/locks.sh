@@ -11,6 +11,7 @@
 # library has new locks at the old addresses.
 
 set -u
+. "$top_srcdir/tests/regression/functions.sh"
 torture=$top_builddir/tests/torture/kvfreetorture
 misuse=$top_builddir/tests/regression/lock_misuse
 logs=$(mktemp -d) || exit 99
@@ -30,7 +31,7 @@ skip()
 	exit 77
 }
 
-if nm "$torture" 2>/dev/null | grep -q -e __asan_report -e __tsan_func; then
+if has_sanitizer "$torture"; then
 	skip "a build with a sanitizer does not run in valgrind"
 fi
 command -v valgrind >/dev/null 2>&1 || skip "no valgrind"

@@ -8,6 +8,7 @@
 # compiles with one that does so, whatever liburcu is installed.
 
 set -u
+. "$top_srcdir/tests/regression/functions.sh"
 dir=$(mktemp -d) || exit 99
 trap 'rm -rf "$dir"' EXIT
 command -v gcc >/dev/null || { echo "SKIP: no gcc"; exit 77; }
@@ -17,12 +18,6 @@ cat >"$dir/urcu/flavor.h" <<'END'
 extern bool (*newer_member)(void);
 #include_next <urcu/flavor.h>
 END
-
-# A variable of the build's Makefile.
-setting()
-{
-	sed -n "s/^$1 = *//p" "$top_builddir/Makefile"
-}
 
 compile()
 {

@@ -6,6 +6,7 @@
 # against the library in the build tree
 
 set -u
+. "$top_srcdir/tests/regression/functions.sh"
 command -v pkg-config >/dev/null 2>&1 || exit 77
 dir=${TMPDIR:-/tmp}/pkgconfig-$$
 mkdir "$dir" || exit 1
@@ -14,7 +15,7 @@ libs=$(cd "$top_builddir/.libs" && pwd) || exit 1
 include=$(cd "$top_srcdir/include" && pwd) || exit 1
 # The sanitizers' runtime must come first; they are tested elsewhere.
 for lib in "$libs"/liburcu-kvfree.a "$libs"/liburcu-kvfree.so; do
-	nm "$lib" 2>/dev/null | grep -q -e __asan_report -e __tsan_func && exit 77
+	has_sanitizer "$lib" && exit 77
 done
 
 cat >"$dir/x.c" <<EOT

@@ -1,0 +1,17 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The liburcu-kvfree authors
+#
+# What several of the scripts here ask of the build; to be sourced.
+
+# A variable of the build's Makefile.
+setting()
+{
+	sed -n "s/^$1 = *//p" "$top_builddir/Makefile"
+}
+
+# Whether a sanitizer is in the program or library $1.
+has_sanitizer()
+{
+	nm "$1" 2>/dev/null | grep -q -e __asan_report -e __tsan_func
+}
