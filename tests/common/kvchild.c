@@ -74,7 +74,7 @@ static void read_all(int fd, char *text, size_t size)
 	text[used] = '\0';
 }
 
-int kvchild_run(const char *name, char *err, size_t size)
+int kvchild_run_file(const char *path, const char *name, char *err, size_t size)
 {
 	int fd[2], status;
 	pid_t pid;
@@ -88,7 +88,7 @@ int kvchild_run(const char *name, char *err, size_t size)
 		dup2(fd[1], STDERR_FILENO);
 		close(fd[0]);
 		close(fd[1]);
-		execl("/proc/self/exe", "test", name, (char *) NULL);
+		execl(path, "test", name, (char *) NULL);
 		_exit(98);
 	}
 	close(fd[1]);
@@ -99,6 +99,11 @@ int kvchild_run(const char *name, char *err, size_t size)
 			abort();
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
 		WEXITSTATUS(status);
+}
+
+int kvchild_run(const char *name, char *err, size_t size)
+{
+	return kvchild_run_file("/proc/self/exe", name, err, size);
 }
 
 unsigned int kvchild_count_lines(const char *text)

@@ -31,6 +31,8 @@ int kvchild_main(int argc, char **argv,
  * the exit status, or 128 + the signal that ended it.
  */
 int kvchild_run(const char *name, char *err, size_t size);
+/* The same by another copy of this program, the file @path. */
+int kvchild_run_file(const char *path, const char *name, char *err, size_t size);
 
 /* Lines in @text that start with the library's name. */
 unsigned int kvchild_count_lines(const char *text);

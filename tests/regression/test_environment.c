@@ -12,7 +12,6 @@
 #include <sys/auxv.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "cmocka-all.h"
 #include "kvchild.h"
@@ -255,38 +254,25 @@ static bool make_setuid_copy(char *path)
 	return good;
 }
 
-static int run_copy(const char *path)
-{
-	int status;
-	pid_t pid;
-
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		execl(path, "test", "is_secure_and_has_defaults", (char *) NULL);
-		_exit(98);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return status;
-}
-
 TEST(a_program_with_more_rights_than_its_caller_reads_none)
 {
-	char path[] = "/tmp/test_environment.XXXXXX";
+	char path[] = "/tmp/test_environment.XXXXXX", err[4096];
+	int status = KVCHILD_OK;
 	bool made;
-	int status;
 
 #if defined(KVFREE_TSAN) || defined(KVTEST_ASAN)
 	skip();		/* a sanitizer's runtime is not made for this */
 #endif
 	made = make_setuid_copy(path);
 	setenv("URCU_KVFREE_WORKERS", "7", 1);
-	status = made ? run_copy(path) : 0;
+	if (made)
+		status = kvchild_run_file(path, "is_secure_and_has_defaults",
+				err, sizeof(err));
 	unlink(path);
 	/* Not root, or a file system without such files. */
-	if (!made || (WIFEXITED(status) && WEXITSTATUS(status) == NOT_SECURE))
+	if (!made || status == NOT_SECURE)
 		skip();
-	assert_int_equal(status, 0);
+	assert_int_equal(status, KVCHILD_OK);
 }
 
 #define test(f)	cmocka_unit_test_setup(f, clear)

@@ -85,10 +85,17 @@ static const struct call listed[] = { CALL(futex) };
 /* ------------------------------------------------------------------ */
 /* Filters                                                            */
 
-/* @calls lead to @then, all others to @otherwise. False: it is refused. */
-static bool filter(const struct call *calls, size_t nr, unsigned int then,
-		unsigned int otherwise)
+/* The calls lead to then, all others to otherwise. */
+struct policy {
+	const struct call *calls;
+	size_t nr;
+	unsigned int then, otherwise;
+};
+
+/* False: it is refused. */
+static bool filter(const struct policy *policy)
 {
+	size_t nr = policy->nr, i;
 	struct sock_filter code[MOST_CALLS + 3] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 			offsetof(struct seccomp_data, nr)),
@@ -96,15 +103,17 @@ static bool filter(const struct call *calls, size_t nr, unsigned int then,
 	struct sock_fprog program = {
 		.len = (unsigned short) (nr + 3), .filter = code,
 	};
-	size_t i;
 
 	assert_true(nr <= MOST_CALLS);
 	for (i = 0; i < nr; i++)
 		code[i + 1] = (struct sock_filter) BPF_JUMP(
-			BPF_JMP | BPF_JEQ | BPF_K, (unsigned int) calls[i].number,
+			BPF_JMP | BPF_JEQ | BPF_K,
+			(unsigned int) policy->calls[i].number,
 			(unsigned char) (nr - i), 0);
-	code[nr + 1] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, otherwise);
-	code[nr + 2] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, then);
+	code[nr + 1] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K,
+			policy->otherwise);
+	code[nr + 2] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K,
+			policy->then);
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
 		syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
 }
@@ -130,7 +139,6 @@ static void queue(void)
 /* As a daemon does. */
 static int use_the_library(void)
 {
-	struct urcu_kvfree_stats stats;
 	unsigned int round;
 
 	for (round = 0; round < 2; round++) {
@@ -142,31 +150,43 @@ static int use_the_library(void)
 		if (urcu_kvfree_rcu_barrier_flavor(&urcu_memb_flavor))
 			return EXIT_NO_BARRIER;
 		urcu_kvfree_shrink();
-		if (urcu_kvfree_get_stats_flavor(NULL, &stats, sizeof(stats)) ||
-		    stats.pending)
+		if (kvtest_stats(NULL).pending)
 			return EXIT_PENDING;
 		urcu_kvfree_exit();
 	}
 	return EXIT_WELL;
 }
 
-static int in_sandbox(const struct call *calls, size_t nr, unsigned int then,
-		unsigned int otherwise)
+/* The end of a child that begins with @run; where that could not confine itself, the test
+ * is skipped. */
+static int run_child(int (*run)(const void *arg), const void *arg)
 {
-	pid_t pid;
 	int status;
+	pid_t pid;
 
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
 		alarm(HANGS_AFTER);
-		_exit(filter(calls, nr, then, otherwise) ? use_the_library() :
-				EXIT_NO_FILTER);
+		_exit(run(arg));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NO_FILTER)
 		skip();
 	return status;
+}
+
+static int use_filtered(const void *arg)
+{
+	return filter(arg) ? use_the_library() : EXIT_NO_FILTER;
+}
+
+static int in_sandbox(const struct call *calls, size_t nr, unsigned int then,
+		unsigned int otherwise)
+{
+	const struct policy policy = { calls, nr, then, otherwise };
+
+	return run_child(use_filtered, &policy);
 }
 
 TEST(runs_where_changes_of_resources_are_refused)
@@ -197,19 +217,12 @@ static void limit_threads(rlim_t soft)
 	setrlimit(RLIMIT_NPROC, &limit);
 }
 
-static uint64_t pending(void)
-{
-	struct urcu_kvfree_stats stats;
-
-	urcu_kvfree_get_stats_flavor(NULL, &stats, sizeof(stats));
-	return stats.pending;
-}
-
 /* Root has no such limit. */
-static int starts_once_threads_can_be_had(void)
+static int starts_once_threads_can_be_had(const void *unused)
 {
 	unsigned int i;
 
+	(void) unused;
 	if (!getuid() && setuid(NOBODY))
 		return EXIT_NO_FILTER;
 	limit_threads(0);
@@ -218,7 +231,7 @@ static int starts_once_threads_can_be_had(void)
 	/* Meanwhile clean calls free. */
 	for (i = 0; i < 4 * OBJECTS; i++)
 		urcu_kvfree_rcu_mightsleep_flavor(&urcu_memb_flavor, malloc(64));
-	if (pending() > OBJECTS)
+	if (kvtest_stats(NULL).pending > OBJECTS)
 		return EXIT_UNBOUNDED;
 	limit_threads(RLIM_INFINITY);
 	return use_the_library();
@@ -226,19 +239,7 @@ static int starts_once_threads_can_be_had(void)
 
 TEST(starts_late_under_a_limit_of_threads)
 {
-	int status;
-	pid_t pid;
-
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		alarm(HANGS_AFTER);
-		_exit(starts_once_threads_can_be_had());
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NO_FILTER)
-		skip();
-	assert_int_equal(status, 0);
+	assert_int_equal(run_child(starts_once_threads_can_be_had, NULL), 0);
 }
 
 /* ------------------------------------------------------------------ */
