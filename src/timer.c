@@ -160,17 +160,23 @@ void kvfree_tick_arm(void)
 /* ------------------------------------------------------------------ */
 /* Making descriptors                                                 */
 
+static void close_keeping_errno(int fd)
+{
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
+}
+
 /* Not below 3, where the program expects its own; errno is kept. */
 static int above_stderr(int fd)
 {
-	int low = fd, saved;
+	int low = fd;
 
 	if (fd < 0 || fd > STDERR_FILENO)
 		return fd;
 	fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	saved = errno;
-	close(low);
-	errno = saved;
+	close_keeping_errno(low);
 	return fd;
 }
 
@@ -181,16 +187,14 @@ static int timer_make(struct kvfree_timer *timer, enum kvfree_alarm alarm)
 		.it_value = { .tv_sec = TEN_YEARS },
 	};
 	int fd = above_stderr(timerfd_create(CLOCK_MONOTONIC,
-			TFD_CLOEXEC | TFD_NONBLOCK)), saved;
+			TFD_CLOEXEC | TFD_NONBLOCK));
 
-	if (fd >= 0 && timerfd_settime(fd, 0, &never, NULL)) {
-		saved = errno;
-		close(fd);
-		errno = saved;
-		return -1;
-	}
 	if (fd < 0)
 		return -1;
+	if (timerfd_settime(fd, 0, &never, NULL)) {
+		close_keeping_errno(fd);
+		return -1;
+	}
 	/* Release: pairs with fd_of(). */
 	__atomic_store_n(&timer->fd[alarm], fd, __ATOMIC_RELEASE);
 	return 0;
@@ -213,7 +217,7 @@ static bool has_pipe(struct kvfree_timer *timer)
 
 static int pipe_make(struct kvfree_timer *timer)
 {
-	int fd[2], end, saved;
+	int fd[2], end;
 
 	hang_up();
 	close_file(&timer->listen, &timer->pipe);
@@ -224,9 +228,7 @@ static int pipe_make(struct kvfree_timer *timer)
 	 * this one first. */
 	end = above_stderr(fd[1]);
 	timer->listen = fcntl(fd[0], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	saved = errno;
-	close(fd[0]);
-	errno = saved;
+	close_keeping_errno(fd[0]);
 	/* Seq_cst: pairs with hang_up(), which finds the inode noted. */
 	__atomic_store_n(&timer->hangup, end, __ATOMIC_SEQ_CST);
 	return timer->listen < 0 || end < 0 ? -1 : 0;
