@@ -125,7 +125,8 @@ __sighandler_t sigset(int, __sighandler_t);
 	X(pthread_spin_unlock) X(pthread_spin_init)			\
 	X(pthread_spin_destroy)						\
 	X(sigaction) X(signal) X(sysv_signal) X(sigset)			\
-	X(setcontext) X(swapcontext) X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk)		\
+	X(setcontext) X(swapcontext)					\
+	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk)		\
 	X(syscall)
 
 struct rc_real {
