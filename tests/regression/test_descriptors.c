@@ -27,7 +27,12 @@
 static int ours[MOST];
 static unsigned int nr_ours;
 
-static void learn(void)
+/*
+ * Plain reads of what the timer thread writes later, when it finds its descriptors gone.
+ * They come first: only what the test does next makes the thread write, by way of the
+ * kernel, which ThreadSanitizer does not see.
+ */
+static __attribute__((no_sanitize("thread"))) void learn(void)
 {
 	unsigned int i;
 
