@@ -36,6 +36,9 @@ unsigned int kvfree_check_look_msec = 10000;
 # define LOOK_MSEC	10000u
 #endif
 
+/* How long it waits, once some are gone, for more to go. */
+#define SETTLE_MSEC	10
+
 /* A time that does not come. */
 #define TEN_YEARS	315360000
 
@@ -366,12 +369,17 @@ static void wait_and_serve(struct kvfree_timer *timer)
 		pressure_event(timer, fds[PRESSURE].revents);
 }
 
-/* Somebody took descriptors away. */
+/*
+ * Somebody took descriptors away. Who does that takes several, one after the other: a
+ * moment later it has done, and does not take a number between a look at it and its
+ * close() here.
+ */
 static void repair(struct kvfree_timer *timer)
 {
 	static bool told;	/* the timer thread's */
 	unsigned int i;
 
+	poll(NULL, 0, SETTLE_MSEC);
 	if (fds_make(timer))
 		kvfree_die("the library's descriptors were closed or replaced, by closefrom(), close_range() or dup2() after urcu_kvfree_init(), and it cannot make new ones: errno %d",
 			errno);

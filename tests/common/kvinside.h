@@ -140,7 +140,10 @@ static inline bool kvinside_is_armed(enum kvfree_alarm alarm)
 	const time_t month = 30 * 24 * 60 * 60;
 	struct itimerspec left;
 
-	if (timerfd_gettime(kvfree_timer.fd[alarm], &left))
+	/* Acquire: pairs with timer_make(), as for everybody but the timer thread. */
+	int fd = __atomic_load_n(&kvfree_timer.fd[alarm], __ATOMIC_ACQUIRE);
+
+	if (timerfd_gettime(fd, &left))
 		abort();
 	return left.it_value.tv_sec < month;
 }
