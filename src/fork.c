@@ -74,6 +74,9 @@ void urcu_kvfree_before_fork(void)
 
 void urcu_kvfree_after_fork_parent(void)
 {
+	/* Not after a before_fork of this thread: nothing rests. */
+	if (!resting())
+		return;
 	/* Relaxed: start_lock orders it; other threads find no forker in it. */
 	if (__atomic_sub_fetch(&forking, 1, __ATOMIC_RELAXED))
 		return;

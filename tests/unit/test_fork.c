@@ -302,6 +302,17 @@ TEST(hooks_without_a_fork_change_nothing)
 	kvarena_assert_exact();
 }
 
+TEST(a_hook_too_many_changes_nothing)
+{
+	urcu_kvfree_before_fork();
+	urcu_kvfree_after_fork_parent();
+	urcu_kvfree_after_fork_parent();
+	queue(100);
+	assert_int_equal(in_child(frees_its_copy, true), 0);
+	assert_int_equal(urcu_kvfree_rcu_barrier_flavor(rcu), 0);
+	kvarena_assert_exact();
+}
+
 /* As two libraries do that both registered the hooks with pthread_atfork(). */
 TEST(hooks_may_be_nested)
 {
@@ -452,6 +463,7 @@ int main(void)
 		test_each(with_hooks_parent_and_child_free_their_copies),
 		test_each(with_hooks_the_childs_own_threads_free),
 		test_each(hooks_without_a_fork_change_nothing),
+		test_each(a_hook_too_many_changes_nothing),
 		test_each(hooks_may_be_nested),
 		test_each(with_hooks_a_child_of_a_child_has_it_all),
 		test_each(a_child_that_cannot_start_loses_nothing),
