@@ -23,9 +23,11 @@
  * Unlink first, then call: an object handed to this library must already be
  * out of reach of new readers.
  *
- * The short names that concern a flavor exist when URCU_API_MAP is defined
- * and mean "the flavor included last". Each has a twin that ends in _flavor
- * and takes the flavor as its first argument, for files that serve several:
+ * The short names that concern a flavor are macros. They appear when this header is
+ * included after a flavor's API map, be it for the first time or once more, and mean
+ * that flavor to the end of the file. Where another flavor's map has replaced it
+ * meanwhile, their use is an error at compile time. Each has a twin that ends in
+ * _flavor and takes the flavor as its first argument, for files that serve several:
  *
  *	urcu_kvfree_rcu_flavor(&urcu_qsbr_flavor, old, head);
  *
@@ -606,49 +608,62 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 	urcu_kvfree_rcu_channel_offset_flavor(flavor, (void *) (ptr),	\
 			_urcu_kvfree_offset(ptr, field), channel)
 
-#ifdef URCU_API_MAP
+/*
+ * The flavor whose API map is in force, as a number: liburcu's maps define rcu_flavor.
+ * Without a map it is 0.
+ */
+#define _urcu_kvfree_id_rcu_flavor		0
+#define _urcu_kvfree_id_urcu_memb_flavor	1
+#define _urcu_kvfree_id_urcu_mb_flavor		2
+#define _urcu_kvfree_id_urcu_signal_flavor	3
+#define _urcu_kvfree_id_urcu_qsbr_flavor	4
+#define _urcu_kvfree_id_urcu_bp_flavor		5
+#define _urcu_kvfree_paste(a, b)	a##b
+#define _urcu_kvfree_id(flavor)		_urcu_kvfree_paste(_urcu_kvfree_id_, flavor)
 
-#define urcu_kvfree_rcu(...)						\
-	urcu_kvfree_rcu_flavor(&rcu_flavor, __VA_ARGS__)
-#define urcu_kvfree_rcu_channel(ptr, field, channel)			\
-	urcu_kvfree_rcu_channel_flavor(&rcu_flavor, ptr, field, channel)
+#ifdef __cplusplus
+# define _urcu_kvfree_assert(condition, text)	static_assert(condition, text)
+#else
+# define _urcu_kvfree_assert(condition, text)	_Static_assert(condition, text)
+#endif
 
-static inline void urcu_kvfree_rcu_mightsleep(void *ptr)
-{
-	urcu_kvfree_rcu_mightsleep_flavor(&rcu_flavor, ptr);
-}
-
-static inline bool urcu_kvfree_rcu_try(void *ptr)
-{
-	return urcu_kvfree_rcu_try_flavor(&rcu_flavor, ptr);
-}
-
-static inline int urcu_kvfree_rcu_barrier(void)
-{
-	return urcu_kvfree_rcu_barrier_flavor(&rcu_flavor);
-}
-
-static inline size_t urcu_kvfree_rcu_reclaim(size_t max)
-{
-	return urcu_kvfree_rcu_reclaim_flavor(&rcu_flavor, max);
-}
-
-static inline int urcu_kvfree_register_thread(void)
-{
-	return urcu_kvfree_register_thread_flavor(&rcu_flavor);
-}
-
-static inline void urcu_kvfree_unregister_thread(void)
-{
-	urcu_kvfree_unregister_thread_flavor(&rcu_flavor);
-}
-
-static inline int urcu_kvfree_get_stats(struct urcu_kvfree_stats *stats,
-		size_t size)
-{
-	return urcu_kvfree_get_stats_flavor(&rcu_flavor, stats, size);
-}
-
-#endif /* URCU_API_MAP */
+/* The flavor of the short names, if it is still the one that is mapped. */
+#define _urcu_kvfree_flavor()						\
+	__extension__ ({						\
+		_urcu_kvfree_assert(sizeof(_urcu_kvfree_short_names) == \
+				_urcu_kvfree_id(rcu_flavor),		\
+			"the flavor changed after <urcu/kvfree.h>: "	\
+			"include one flavor per file, before it, "	\
+			"or use the calls that end in _flavor");	\
+		&rcu_flavor;						\
+	})
 
 #endif /* _URCU_KVFREE_H */
+
+/* Outside the include guard: the flavor may come after another header included this one. */
+#if defined(rcu_flavor) && !defined(_URCU_KVFREE_SHORT_NAMES)
+#define _URCU_KVFREE_SHORT_NAMES
+
+/* Its size keeps the number of the flavor, since rcu_flavor may change. */
+typedef char _urcu_kvfree_short_names[_urcu_kvfree_id(rcu_flavor)];
+
+#define urcu_kvfree_rcu(...)						\
+	urcu_kvfree_rcu_flavor(_urcu_kvfree_flavor(), __VA_ARGS__)
+#define urcu_kvfree_rcu_channel(ptr, field, channel)			\
+	urcu_kvfree_rcu_channel_flavor(_urcu_kvfree_flavor(), ptr, field, channel)
+#define urcu_kvfree_rcu_mightsleep(ptr)					\
+	urcu_kvfree_rcu_mightsleep_flavor(_urcu_kvfree_flavor(), ptr)
+#define urcu_kvfree_rcu_try(ptr)					\
+	urcu_kvfree_rcu_try_flavor(_urcu_kvfree_flavor(), ptr)
+#define urcu_kvfree_rcu_barrier()					\
+	urcu_kvfree_rcu_barrier_flavor(_urcu_kvfree_flavor())
+#define urcu_kvfree_rcu_reclaim(max)					\
+	urcu_kvfree_rcu_reclaim_flavor(_urcu_kvfree_flavor(), max)
+#define urcu_kvfree_register_thread()					\
+	urcu_kvfree_register_thread_flavor(_urcu_kvfree_flavor())
+#define urcu_kvfree_unregister_thread()					\
+	urcu_kvfree_unregister_thread_flavor(_urcu_kvfree_flavor())
+#define urcu_kvfree_get_stats(stats, size)				\
+	urcu_kvfree_get_stats_flavor(_urcu_kvfree_flavor(), stats, size)
+
+#endif /* rcu_flavor && !_URCU_KVFREE_SHORT_NAMES */

@@ -36,7 +36,8 @@ compile()
 	$2 $3 -fsyntax-only -x $lang "$dir/$1" >"$dir/log" 2>&1
 }
 
-# good NAME, bad NAME: what is on stdin does, does not compile anywhere.
+# good NAME, bad NAME [PATTERN COUNT]: what is on stdin does, does not compile anywhere; the
+# compiler says PATTERN in COUNT lines.
 good()
 {
 	cat >"$dir/$1"
@@ -59,6 +60,10 @@ bad()
 		unset IFS
 		if compile "$1" "$cc" "$system"; then
 			echo "FAIL: $1 compiles with $cc"
+			failed=1
+		elif [ $# = 3 ] && [ "$(grep -c "$2" "$dir/log")" != "$3" ]; then
+			echo "FAIL: $1 gives other errors with $cc"
+			cat "$dir/log"
 			failed=1
 		fi
 	done
@@ -165,6 +170,64 @@ use 'struct rcu_head' 8 'urcu_kvfree_rcu(node, tail)' | bad no-such-field
 use 'struct rcu_head' 8 'urcu_kvfree_rcu()' | bad no-argument
 use 'struct rcu_head' 8 'urcu_kvfree_rcu(node, head, head)' | bad three
 use 'struct rcu_head' 8 'urcu_kvfree_rcu((void *) node, head)' | bad void-pointer
+
+# The short names mean one flavor throughout a file: with another one's map in force each
+# is an error that says what to do. What names its flavor goes on working.
+late()
+{
+	cat <<EOT
+#include <urcu.h>
+#include <urcu/kvfree.h>
+$1
+#include <urcu/kvfree.h>
+
+struct node { int value; struct rcu_head head; };
+
+void put(struct node *node, struct urcu_kvfree_channel *channel,
+	 struct urcu_kvfree_stats *stats);
+void put(struct node *node, struct urcu_kvfree_channel *channel,
+	 struct urcu_kvfree_stats *stats)
+{
+	$2
+	urcu_kvfree_rcu_flavor(&urcu_memb_flavor, node, head);
+	urcu_kvfree_rcu_channel_flavor(&urcu_bp_flavor, node, head, channel);
+	urcu_kvfree_get_stats_flavor(&urcu_qsbr_flavor, stats, sizeof(*stats));
+}
+EOT
+}
+
+short='urcu_kvfree_rcu(node, head);
+	urcu_kvfree_rcu(node);
+	urcu_kvfree_rcu_channel(node, head, channel);
+	urcu_kvfree_rcu_mightsleep(node);
+	urcu_kvfree_rcu_try(node);
+	urcu_kvfree_rcu_barrier();
+	urcu_kvfree_rcu_reclaim(1);
+	urcu_kvfree_register_thread();
+	urcu_kvfree_unregister_thread();
+	urcu_kvfree_get_stats(stats, sizeof(*stats));'
+advice='error.*the flavor changed after.*or use the calls that end in _flavor'
+late '#include <urcu-bp.h>' "$short" | bad second-flavor "$advice" 10
+late '#undef URCU_API_MAP
+#include <urcu/urcu-qsbr.h>' "$short" | bad second-flavor-without-map "$advice" 10
+late '#include <urcu-bp.h>' '' | good second-flavor-named
+late '#include <urcu/rculist.h>' "$short" | good one-flavor
+
+# The flavor's header after this one, which another header may have included.
+good flavor-later <<EOT
+#include <urcu/kvfree.h>
+#include <urcu-bp.h>
+#include <urcu/kvfree.h>
+
+struct node { struct rcu_head head; };
+
+int put(struct node *node);
+int put(struct node *node)
+{
+	urcu_kvfree_rcu(node, head);
+	return urcu_kvfree_rcu_barrier();
+}
+EOT
 
 echo "header.sh: with $compilers"
 exit $failed
