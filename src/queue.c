@@ -109,8 +109,9 @@ static inline bool raw_queue(const struct rcu_flavor_struct *flavor,
 }
 
 void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
-		void *ptr, size_t offset)
+		const volatile void *object, size_t offset)
 {
+	void *ptr = (void *) object;
 	unsigned int channel = channel_of(ptr);
 
 	if (caa_unlikely(!ptr))
@@ -120,9 +121,11 @@ void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
 }
 
 void urcu_kvfree_rcu_channel_offset_flavor(
-		const struct rcu_flavor_struct *flavor, void *ptr,
+		const struct rcu_flavor_struct *flavor, const volatile void *object,
 		size_t offset, struct urcu_kvfree_channel *channel)
 {
+	void *ptr = (void *) object;
+
 	if (caa_unlikely(!ptr))
 		return;
 	if (caa_unlikely(!raw_queue(flavor, channel->number, ptr)))
@@ -130,8 +133,10 @@ void urcu_kvfree_rcu_channel_offset_flavor(
 }
 
 bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
-		void *ptr)
+		const volatile void *object)
 {
+	void *ptr = (void *) object;
+
 	if (caa_unlikely(!ptr) ||
 	    caa_likely(raw_queue(flavor, channel_of(ptr), ptr)))
 		return true;
@@ -377,8 +382,9 @@ static inline bool swap(struct kvfree_record *record, void *ptr)
 }
 
 void urcu_kvfree_rcu_mightsleep_flavor(const struct rcu_flavor_struct *flavor,
-		void *ptr)
+		const volatile void *object)
 {
+	void *ptr = (void *) object;
 	struct kvfree_record *record = kvfree_record_recent(flavor);
 
 	if (caa_unlikely(!ptr))

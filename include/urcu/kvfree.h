@@ -66,6 +66,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* bool and variadic macros, which C90 lacks, do not concern a program that -Wpedantic
+ * holds to it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wvariadic-macros"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -235,6 +241,17 @@ void urcu_kvfree_exit(void);
 /* Deferring a free                                                   */
 
 /*
+ * Calls that take an object to be freed take pointers to const and volatile ones too: what
+ * readers see often is. GCC, which takes a pointer to const for one that is read from, is
+ * told not to ask for contents.
+ */
+#if defined(__GNUC__) && __GNUC__ >= 11
+# define URCU_KVFREE_PTR_ATTR __attribute__((access(none, 2)))
+#else
+# define URCU_KVFREE_PTR_ATTR
+#endif
+
+/*
  * urcu_kvfree_rcu_offset_flavor() - the function under urcu_kvfree_rcu()
  *
  * Queues @ptr; it is freed after a grace period of @flavor. The struct
@@ -249,7 +266,7 @@ void urcu_kvfree_exit(void);
  * Context: raw. Thread-safe, async-signal-safe, keeps errno. Cannot fail.
  */
 void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
-		void *ptr, size_t offset);
+		const volatile void *ptr, size_t offset) URCU_KVFREE_PTR_ATTR;
 
 /*
  * urcu_kvfree_rcu_mightsleep_flavor() - free an object without an rcu_head
@@ -276,7 +293,7 @@ void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
  * state. Aborts with a message when it would have to wait inside a read-side section.
  */
 void urcu_kvfree_rcu_mightsleep_flavor(const struct rcu_flavor_struct *flavor,
-		void *ptr);
+		const volatile void *ptr) URCU_KVFREE_PTR_ATTR;
 
 /*
  * urcu_kvfree_rcu_try_flavor() - the same, never blocking
@@ -288,7 +305,7 @@ void urcu_kvfree_rcu_mightsleep_flavor(const struct rcu_flavor_struct *flavor,
  * Context: raw. Thread-safe, async-signal-safe, keeps errno.
  */
 bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
-		void *ptr);
+		const volatile void *ptr) URCU_KVFREE_PTR_ATTR;
 
 /*
  * urcu_kvfree_rcu_barrier_flavor() - wait until all that was queued is freed
@@ -435,8 +452,9 @@ int urcu_kvfree_channel_destroy(struct urcu_kvfree_channel *channel);
  * Context: raw. Thread-safe, async-signal-safe, keeps errno. Cannot fail.
  */
 void urcu_kvfree_rcu_channel_offset_flavor(
-		const struct rcu_flavor_struct *flavor, void *ptr,
-		size_t offset, struct urcu_kvfree_channel *channel);
+		const struct rcu_flavor_struct *flavor, const volatile void *ptr,
+		size_t offset, struct urcu_kvfree_channel *channel)
+		URCU_KVFREE_PTR_ATTR;
 
 /* ------------------------------------------------------------------ */
 /* fork()                                                             */
@@ -582,13 +600,12 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 	 _urcu_kvfree_is_head(ptr, field))
 
 #define _urcu_kvfree_rcu_2(flavor, ptr)					\
-	urcu_kvfree_rcu_mightsleep_flavor(flavor, (void *) (ptr))
+	urcu_kvfree_rcu_mightsleep_flavor(flavor, ptr)
 #define _urcu_kvfree_rcu_3(flavor, ptr, field)				\
-	urcu_kvfree_rcu_offset_flavor(flavor, (void *) (ptr),		\
-			_urcu_kvfree_offset(ptr, field))
+	urcu_kvfree_rcu_offset_flavor(flavor, ptr, _urcu_kvfree_offset(ptr, field))
 /* An argument too many is an error of this call, in C too. */
 #define _urcu_kvfree_rcu_4(flavor, ptr, field, more)			\
-	urcu_kvfree_rcu_mightsleep_flavor(flavor, (void *) (ptr), 0)
+	urcu_kvfree_rcu_mightsleep_flavor(flavor, ptr, 0)
 #define _urcu_kvfree_select(_1, _2, _3, _4, name, ...)	name
 
 /*
@@ -605,7 +622,7 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 
 /* urcu_kvfree_rcu_channel_flavor(flavor, ptr, field, channel) - raw. */
 #define urcu_kvfree_rcu_channel_flavor(flavor, ptr, field, channel)	\
-	urcu_kvfree_rcu_channel_offset_flavor(flavor, (void *) (ptr),	\
+	urcu_kvfree_rcu_channel_offset_flavor(flavor, ptr,		\
 			_urcu_kvfree_offset(ptr, field), channel)
 
 /*
@@ -638,6 +655,8 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 		&rcu_flavor;						\
 	})
 
+#pragma GCC diagnostic pop
+
 #endif /* _URCU_KVFREE_H */
 
 /* Outside the include guard: the flavor may come after another header included this one. */
@@ -647,8 +666,11 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 /* Its size keeps the number of the flavor, since rcu_flavor may change. */
 typedef char _urcu_kvfree_short_names[_urcu_kvfree_id(rcu_flavor)];
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wvariadic-macros"
 #define urcu_kvfree_rcu(...)						\
 	urcu_kvfree_rcu_flavor(_urcu_kvfree_flavor(), __VA_ARGS__)
+#pragma GCC diagnostic pop
 #define urcu_kvfree_rcu_channel(ptr, field, channel)			\
 	urcu_kvfree_rcu_channel_flavor(_urcu_kvfree_flavor(), ptr, field, channel)
 #define urcu_kvfree_rcu_mightsleep(ptr)					\

@@ -33,7 +33,7 @@ compile()
 	*)	lang=c ;;
 	esac
 	# shellcheck disable=SC2086 # words on purpose
-	$2 $3 -fsyntax-only -x $lang "$dir/$1" >"$dir/log" 2>&1
+	$2 $3 -S -o /dev/null -x $lang "$dir/$1" >"$dir/log" 2>&1
 }
 
 # good NAME, bad NAME [PATTERN COUNT]: what is on stdin does, does not compile anywhere; the
@@ -153,8 +153,6 @@ EOT
 rcu='urcu_kvfree_rcu(node, head)'
 channel='urcu_kvfree_rcu_channel(node, head, channel)'
 use 'struct rcu_head' 4088 "$rcu" | good offset-4088
-use 'struct rcu_head' 8 "const struct node *p = node; urcu_kvfree_rcu(p, head)" |
-	good pointer-to-const
 use 'struct rcu_head' 4096 "$rcu" | bad offset-4096
 use 'struct rcu_head' 100000 "$rcu" | bad offset-100000
 use 'struct rcu_head' 4088 "$channel" | good channel-offset-4088
@@ -229,5 +227,53 @@ int put(struct node *node)
 }
 EOT
 
+# Every call that takes an object takes each kind of pointer to it, and nothing but pointers.
+# The memory is as malloc() left it, with which no compiler finds fault.
+qualified()
+{
+	echo '#include <stdlib.h>
+#include <urcu.h>
+#include <urcu/kvfree.h>
+
+struct node { char text[8]; struct rcu_head head; };'
+	n=0
+	for type in '' const volatile 'const volatile'; do
+		for own in '' const; do
+			n=$((n + 1))
+			cat <<EOT
+void put$n(int call, struct urcu_kvfree_channel *channel);
+void put$n(int call, struct urcu_kvfree_channel *channel)
+{
+	$type struct node *$own p = ($type struct node *) malloc(sizeof(*p));
+
+	switch (call) {
+	case 0: urcu_kvfree_rcu(p, head); break;
+	case 1: urcu_kvfree_rcu(p); break;
+	case 2: urcu_kvfree_rcu_mightsleep(p); break;
+	case 3: urcu_kvfree_rcu_try(p); break;
+	case 4: urcu_kvfree_rcu_channel(p, head, channel); break;
+	case 5: urcu_kvfree_rcu_flavor(&urcu_bp_flavor, p, head); break;
+	case 6: urcu_kvfree_rcu_flavor(&urcu_bp_flavor, p); break;
+	case 7: urcu_kvfree_rcu_mightsleep_flavor(&urcu_bp_flavor, p); break;
+	case 8: urcu_kvfree_rcu_try_flavor(&urcu_bp_flavor, p); break;
+	case 9: urcu_kvfree_rcu_channel_flavor(&urcu_bp_flavor, p, head, channel);
+	}
+}
+EOT
+		done
+	done
+}
+
+system="-Werror -I$top_srcdir/include"
+use 'struct rcu_head' 8 'urcu_kvfree_rcu(1L); urcu_kvfree_rcu_mightsleep(1L);
+	urcu_kvfree_rcu_try(1L)' | bad integers 'error:' 3
+
+strict="$strict -Wcast-qual -Wpedantic"
+qualified | good qualified
+# C90 with GNU's extensions, which liburcu needs too.
 echo "header.sh: with $compilers"
+compilers="gcc -std=gnu89:clang -std=gnu89"
+qualified | good gnu89
+late '#include <urcu/rculist.h>' "$short" | good gnu89-flavor
+
 exit $failed
