@@ -11,6 +11,7 @@ srcdir=${top_srcdir:-.}
 builddir=${top_builddir:-.}
 man=$srcdir/doc/man
 header=$srcdir/include/urcu/kvfree.h
+compat=$srcdir/include/urcu/kvfree-compat.h
 headers="$header $srcdir/include/urcu/rawcheck.h"
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
@@ -33,7 +34,7 @@ setting()
 
 function_macros()
 {
-	sed -n 's/^#define \(urcu_[a-z_]*\)(.*/\1/p' "$header" | sort -u
+	sed -n 's/^#define \([uk][a-z_]*\)(.*/\1/p' "$header" "$compat" | sort -u
 }
 
 # What a program can call: exported functions, inline functions, macros.
@@ -182,7 +183,7 @@ check_prototypes()
 	local page name all=
 
 	all=$(function_macros | tr '\n' '|')
-	for page in $(grep -L '^\.so' "$man"/urcu*.3); do
+	for page in $(grep -L '^\.so' "$man"/*.3); do
 		prototypes "$page" >"$tmp/synopsis"
 		for name in $(names_of "$page"); do
 			grep -q "[ *]$name(" "$tmp/synopsis" ||
@@ -253,7 +254,7 @@ check_examples()
 {
 	local page file
 
-	for page in $(grep -L '^\.so' "$man"/urcu_*.[37]); do
+	for page in $(grep -L '^\.so' "$man"/*.[37]); do
 		examples "$page" "$tmp/$(basename "$page")"
 	done
 	sed -n '/^```c$/,/^```$/{/^```/!p}' "$srcdir/README.md" \

@@ -264,6 +264,20 @@ EOT
 	done
 }
 
+# The kernel's names have one form each, and exist only where they were asked for.
+kernel()
+{
+	use 'struct rcu_head' 8 "$1" | sed "s|urcu/kvfree.h|${2:-urcu/kvfree-compat.h}|"
+}
+
+kernel 'kfree_rcu(node, head); kvfree_rcu(node, head); kfree_rcu_mightsleep(node);
+	kvfree_rcu_mightsleep(node); kvfree_rcu_barrier()' | good kernel-names
+kernel 'kfree_rcu(node)' | bad kernel-one-argument
+kernel 'kvfree_rcu(node)' | bad kernel-one-argument-v
+kernel 'kfree_rcu_mightsleep(node, head)' | bad kernel-two-arguments
+kernel 'kvfree_rcu(node, front)' | bad kernel-wrong-type
+kernel 'kfree_rcu(node, head)' urcu/kvfree.h | bad kernel-names-unasked
+
 system="-Werror -I$top_srcdir/include"
 use 'struct rcu_head' 8 'urcu_kvfree_rcu(1L); urcu_kvfree_rcu_mightsleep(1L);
 	urcu_kvfree_rcu_try(1L)' | bad integers 'error:' 3
