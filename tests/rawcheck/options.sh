@@ -70,6 +70,33 @@ if [ -w /dev/full ]; then
 		"$rawcheck" --log=/dev/full "$scenario" once
 fi
 
+# ---- closed descriptors ----
+
+# closed WHICH COMMAND...: with standard error, or all three, closed
+closed()
+{
+	which=$1
+	shift
+	case $which in
+	all) "$@" <&- >&- 2>&- ;;
+	*) "$@" 2>&- ;;
+	esac
+}
+
+for which in stderr all; do
+	expect "$which closed" 99 "" closed $which "$rawcheck" "$scenario" once
+	expect "$which closed, clean" 0 "" \
+		closed $which "$rawcheck" "$scenario" clean
+	expect "$which closed, not found" 127 "" \
+		closed $which "$rawcheck" no-such-program
+	expect "$which closed, --log" 99 "" closed $which \
+		"$rawcheck" --json --log="$work/log" "$scenario" once
+	[ "$(grep -c '^{"event":' "$work/log")" = 2 ] ||
+		fail "$which closed, --log: not a finding and a sum in the file"
+done
+expect "the program finds them closed" 99 "" \
+	closed all "$rawcheck" "$scenario" closed
+
 # ---- suppression ----
 
 for pattern in malloc violate 'viol*' scenario '*/scenario' lock_a; do

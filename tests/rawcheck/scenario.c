@@ -694,6 +694,17 @@ static int scenario_descriptors(void)
 	return 0;
 }
 
+/* The standard descriptors are closed: nothing of the tool's stands there. */
+static int scenario_closed(void)
+{
+	int fd;
+
+	for (fd = 0; fd <= 2; fd++)
+		CHECK(fcntl(fd, F_GETFD) == -1 && errno == EBADF);
+	violate();
+	return 0;
+}
+
 /* ------------------------------------------------------------------ */
 /* Ends                                                               */
 
@@ -864,7 +875,7 @@ static __attribute__((noreturn)) int scenario_wait_for_term(void)
 	X(jump) X(jump_from_alternate_stack) X(jump_inside)		\
 	X(jump_inside_alternate_stack) X(jump_inside_inner)		\
 	X(jump_between_handlers) X(jump_from_reported_call)		\
-	X(query) X(errno) X(descriptors) X(once)			\
+	X(query) X(errno) X(descriptors) X(closed) X(once)		\
 	X(once_and_exit_3) X(once_and__exit) X(once_and_kill)		\
 	X(once_and_say) X(three) X(children) X(daemon) X(storm)		\
 	X(clean) X(spin_cost) X(wait_for_term)

@@ -229,6 +229,22 @@ static char **rc_parse(int argc, char **argv)
 /* ------------------------------------------------------------------ */
 /* Setting up                                                         */
 
+/*
+ * A standard descriptor that is closed would be given to the next file opened, the
+ * shared memory say, and messages would be written there. The program still finds
+ * it closed. Standard input and output fail, as they would have.
+ */
+static void rc_fill_descriptors(void)
+{
+	static const int modes[] = { O_WRONLY, O_RDONLY, O_WRONLY };
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+				open("/dev/null", modes[fd] | O_CLOEXEC) != fd)
+			exit(RC_EXIT_FAILURE);
+}
+
 /* From the environment, beside the launcher (in a build tree), or installed. */
 static char *rc_find_library(void)
 {
@@ -313,12 +329,14 @@ static int rc_exit_code(int status)
 
 int main(int argc, char **argv)
 {
-	char **program = rc_parse(argc, argv), *library, *path;
+	char **program, *library, *path;
 	struct rc_shared *shared;
 	uint64_t findings;
 	pid_t pid;
 	int status;
 
+	rc_fill_descriptors();
+	program = rc_parse(argc, argv);
 	library = rc_find_library();
 	rc_check_program(program[0]);
 	shared = rc_make_shared(&path);
