@@ -14,7 +14,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "image.h"
@@ -128,14 +131,57 @@ static bool rc_is_dynamic(const struct rc_image *image)
 	return false;
 }
 
+/* The kernel leaves the mode and the capabilities of the file alone. */
+static bool rc_is_nosuid(const char *path)
+{
+	struct statvfs system;
+
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ||
+		(statvfs(path, &system) == 0 && (system.f_flag & ST_NOSUID));
+}
+
+/*
+ * Would the kernel set AT_SECURE for the program at @path? It does where real and
+ * effective identity are to differ, or others than root gain capabilities.
+ */
+static const char *rc_privilege(const char *path)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	struct stat status;
+	bool nosuid = rc_is_nosuid(path);
+
+	if (stat(path, &status) < 0)
+		return NULL;
+	if (!nosuid && (status.st_mode & S_ISUID))
+		uid = status.st_uid;
+	/* Without the right to execute the bit is about locks. */
+	if (!nosuid && (status.st_mode & S_ISGID) && (status.st_mode & S_IXGRP))
+		gid = status.st_gid;
+	if (uid != getuid())
+		return "it is set-user-ID, nothing can be preloaded";
+	if (gid != getgid())
+		return "it is set-group-ID, nothing can be preloaded";
+	if (!nosuid && getuid() != 0 &&
+			getxattr(path, "security.capability", NULL, 0) > 0)
+		return "it has file capabilities, nothing can be preloaded";
+	return NULL;
+}
+
 const char *rc_refusal(const char *path)
 {
-	const char *sanitizer;
+	const char *sanitizer, *privilege;
 	struct rc_image image;
 
-	/* A script, say: its interpreter will tell whether it could be checked. */
+	/*
+	 * A script, say: its interpreter will tell whether it could be checked. What
+	 * cannot be read is none.
+	 */
 	if (!rc_image_open(&image, path))
-		return NULL;
+		return access(path, R_OK) == 0 ? NULL : rc_privilege(path);
+	privilege = rc_privilege(path);
+	if (privilege)
+		return privilege;
 	if (!rc_is_dynamic(&image))
 		return "it is statically linked, nothing can be preloaded";
 	sanitizer = rc_needed_sanitizer(&image);
