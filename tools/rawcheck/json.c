@@ -7,19 +7,56 @@
 
 #include "launcher.h"
 
-/* Bytes that are no ASCII pass as they are: names are UTF-8 where they are sane. */
+/*
+ * Length of the UTF-8 character at @text, 0 where there is none: a stray byte, one that
+ * was cut off, a longer form than is needed, a surrogate, or beyond U+10FFFF. The
+ * second byte's range depends on the first.
+ */
+static size_t rc_utf8_length(const char *text)
+{
+	const unsigned char *c = (const unsigned char *) text;
+	unsigned char low = 0x80, high = 0xbf;
+	size_t length, i;
+
+	if (c[0] < 0x80)
+		return 1;
+	if (c[0] < 0xc2 || c[0] > 0xf4)
+		return 0;
+	length = c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+	if (c[0] == 0xe0)
+		low = 0xa0;
+	else if (c[0] == 0xed)
+		high = 0x9f;
+	else if (c[0] == 0xf0)
+		low = 0x90;
+	else if (c[0] == 0xf4)
+		high = 0x8f;
+	if (c[1] < low || c[1] > high)
+		return 0;
+	for (i = 2; i < length; i++)
+		if (c[i] < 0x80 || c[i] > 0xbf)
+			return 0;
+	return length;
+}
+
+/* Names are bytes; those that are not UTF-8 become U+FFFD each. */
 static void rc_json_string(FILE *to, const char *text)
 {
+	size_t length;
+
 	fputc('"', to);
-	for (; *text; text++) {
+	for (; *text; text += length ? length : 1) {
 		unsigned char c = (unsigned char) *text;
 
-		if (c == '"' || c == '\\')
+		length = rc_utf8_length(text);
+		if (length == 0)
+			fprintf(to, "\\ufffd");
+		else if (c == '"' || c == '\\')
 			fprintf(to, "\\%c", c);
 		else if (c < 0x20 || c == 0x7f)
 			fprintf(to, "\\u%04x", c);
 		else
-			fputc(c, to);
+			fwrite(text, 1, length, to);
 	}
 	fputc('"', to);
 }
