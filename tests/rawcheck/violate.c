@@ -445,9 +445,8 @@ static intptr_t do_spawn(int (*spawn)(pid_t *, const char *,
 		char *const *, char *const *))
 {
 	char *argv[] = { "true", NULL };
-	char *envp[] = { NULL };
 
-	return spawn(&child, "/bin/true", NULL, NULL, argv, envp);
+	return spawn(&child, "/bin/true", NULL, NULL, argv, environ);
 }
 
 static intptr_t with_args(int (*print)(const char *, va_list),

@@ -166,5 +166,14 @@ void rc_json_summary(FILE *to, const struct rc_totals *totals)
 	for (i = 0; i < totals->nr_counts; i++)
 		fprintf(to, "%s%llu", i ? "," : "",
 				(unsigned long long) totals->counts[i]);
+	fprintf(to, "],\"unchecked\":%lu,\"unchecked_more\":%s,"
+			"\"unchecked_programs\":[", totals->unchecked_times,
+			totals->unchecked_more ? "true" : "false");
+	for (i = 0; i < totals->nr_unchecked; i++) {
+		fprintf(to, "%s{\"times\":%lu", i ? "," : "",
+				totals->unchecked[i].times);
+		rc_json_member(to, "program", totals->unchecked[i].program);
+		fputc('}', to);
+	}
 	fprintf(to, "]}\n");
 }

@@ -12,6 +12,7 @@
  *	inspect.c	refuses programs that cannot be checked
  *	run.c		starts the program, waits, passes signals on
  *	report.c	takes findings from the shared memory: merge, suppress, count
+ *	notes.c		which programs were not checked
  *	text.c, json.c	print them
  *	symbols.c	names for addresses
  *
@@ -98,6 +99,11 @@ struct rc_report {
 	struct rc_place trace[RC_MAX_REPORTED][RC_MAX_TRACE];
 };
 
+struct rc_unchecked {
+	const char *program;	/* "" where unknown; in the shared memory */
+	unsigned long times;
+};
+
 struct rc_totals {
 	uint64_t findings;	/* how often, not suppressed */
 	uint64_t distinct;
@@ -106,6 +112,11 @@ struct rc_totals {
 	/* How often each numbered report happened; counts[0] is report 1. */
 	uint64_t counts[RC_MAX_FINDINGS];
 	unsigned long nr_counts;
+	/* Programs that did not load the library. */
+	struct rc_unchecked unchecked[RC_MAX_NOTES];
+	unsigned long nr_unchecked;
+	unsigned long unchecked_times;
+	bool unchecked_more;	/* and there was no room for more */
 };
 
 void rc_reporter_start(struct rc_shared *shared);
@@ -116,10 +127,17 @@ const char *rc_call_name(uint32_t call);
 const char *rc_signal_name(int signo);	/* "SIGINT"; a static buffer at times */
 const char *rc_base_name(const char *path);
 
+/* ---- notes.c ---- */
+
+/* False while a program that lives may still load the library. */
+bool rc_notes_settled(struct rc_shared *shared);
+void rc_count_notes(struct rc_shared *shared, struct rc_totals *totals);
+
 /* ---- text.c, json.c ---- */
 
 void rc_text_report(FILE *to, const struct rc_report *report);
 void rc_text_summary(FILE *to, const struct rc_totals *totals);
+void rc_text_unchecked(FILE *to, const struct rc_totals *totals);
 void rc_json_report(FILE *to, const struct rc_report *report);
 void rc_json_summary(FILE *to, const struct rc_totals *totals);
 

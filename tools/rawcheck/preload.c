@@ -148,6 +148,7 @@ static void rc_attach_once(void)
 	__atomic_add_fetch(&shared->attached, 1, __ATOMIC_RELAXED);
 	/* Release: pairs with the acquire in rc_report(), which reads it all. */
 	__atomic_store_n(&rc_shared, shared, __ATOMIC_RELEASE);
+	rc_note_attached(shared);
 }
 
 void rc_attach(void)

@@ -102,6 +102,7 @@ int __cxa_guard_acquire(uint64_t *);
 void __cxa_guard_release(uint64_t *);
 void __cxa_guard_abort(uint64_t *);
 void __longjmp_chk(jmp_buf, int) __attribute__((noreturn));
+int execveat(int, const char *, char *const [], char *const [], int);
 int __sigaction(int, const struct sigaction *, struct sigaction *);
 __sighandler_t bsd_signal(int, __sighandler_t);
 __sighandler_t sysv_signal(int, __sighandler_t);
@@ -126,6 +127,7 @@ __sighandler_t sigset(int, __sighandler_t);
 	X(pthread_spin_destroy)						\
 	X(sigaction) X(signal) X(sysv_signal) X(sigset)			\
 	X(setcontext) X(swapcontext)					\
+	X(execve) X(execv) X(execvp) X(execvpe) X(fexecve) X(execveat)	\
 	X(longjmp) X(_longjmp) X(siglongjmp) X(__longjmp_chk)		\
 	X(syscall)
 
@@ -165,6 +167,9 @@ extern char rc_program[512];
 
 /* Idempotent. Clean contexts alone: opens files, primes the unwinder. */
 void rc_attach(void);
+
+/* Takes away the note that this program was executed. Called once, by rc_attach(). */
+void rc_note_attached(struct rc_shared *shared);
 
 /* ------------------------------------------------------------------ */
 /* Contexts                                                           */

@@ -315,14 +315,15 @@ void rc_reporter_start(struct rc_shared *shared)
 		rc_die(RC_EXIT_FAILURE, "thread: %s", strerror(error));
 }
 
-/* What is being written by a process that lives gets a moment to be finished. */
+/* What a process that lives is about to do gets a moment to be finished. */
 static void rc_take_the_rest(void)
 {
 	const struct timespec msec = { .tv_nsec = 1000000 };
 	int i;
 
 	for (i = 0; i < RC_PATIENCE_MSEC; i++) {
-		if (rc_take_findings(RC_READY))
+		if (rc_take_findings(RC_READY) &&
+				rc_notes_settled(rc_reporter.shared))
 			return;
 		nanosleep(&msec, NULL);
 	}
@@ -355,6 +356,18 @@ static void rc_count(struct rc_totals *totals)
 	totals->findings += totals->lost;
 }
 
+static void rc_print_summary(const struct rc_totals *totals)
+{
+	if (rc_options.json) {
+		rc_json_summary(rc_options.log, totals);
+		return;
+	}
+	if (totals->findings)
+		rc_text_summary(rc_options.log, totals);
+	if (totals->unchecked_times)
+		rc_text_unchecked(rc_options.log, totals);
+}
+
 uint64_t rc_reporter_stop(void)
 {
 	struct rc_shared *shared = rc_reporter.shared;
@@ -368,10 +381,8 @@ uint64_t rc_reporter_stop(void)
 	pthread_join(rc_reporter.thread, NULL);
 	rc_take_the_rest();
 	rc_count(totals);
-	if (rc_options.json)
-		rc_json_summary(rc_options.log, totals);
-	else if (totals->findings)
-		rc_text_summary(rc_options.log, totals);
+	rc_count_notes(shared, totals);
+	rc_print_summary(totals);
 	if (fflush(rc_options.log) != 0 || ferror(rc_options.log))
 		rc_die(RC_EXIT_FAILURE, "log: %s", strerror(errno));
 	findings = totals->findings;

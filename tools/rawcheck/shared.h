@@ -21,7 +21,7 @@
 #define RC_ENV_SHARED	"URCU_RAWCHECK_SHARED"	/* path of the memory file */
 #define RC_ENV_LIBRARY	"URCU_RAWCHECK_LIBRARY"	/* path of the library */
 
-#define RC_MAGIC	0x7263686b30303031ULL	/* changes with the layout */
+#define RC_MAGIC	0x7263686b30303032ULL	/* changes with the layout */
 
 #define RC_MAX_FINDINGS	1024	/* with different stacks, per run */
 #define RC_MAX_FRAMES	32	/* of the stack of a call */
@@ -30,6 +30,7 @@
 #define RC_MAX_REPORTED	6	/* contexts in one report, innermost first */
 #define RC_MAX_OBJECTS	32	/* object files in one report */
 #define RC_STRINGS	6144	/* bytes for their paths */
+#define RC_MAX_NOTES	1024	/* programs not checked, or about to run */
 
 enum rc_kind {
 	RC_SPINLOCK = 1,
@@ -96,6 +97,47 @@ struct rc_finding {
 	char strings[RC_STRINGS];
 };
 
+enum rc_note_state {
+	RC_NOTE_NONE = 0,
+	RC_NOTE_WRITING,	/* its process fills it in */
+	RC_NOTE_PROGRAM,	/* id: the process that executes it */
+	RC_NOTE_SPAWNING,	/* id: the process in posix_spawn() */
+	RC_NOTE_ATTACHED,	/* id: a child that is checked, of a process there */
+	RC_NOTE_SHELL,		/* id: process group of system() or popen() */
+};
+
+/*
+ * A program that a checked process executes, until the library attaches in it. The key
+ * is atomic: state, serial number and id. What it was set by may write program.
+ */
+struct rc_note {
+	uint64_t key;
+	char program[120];
+};
+
+/* The serial number tells a note from a later one in the same place. */
+static inline uint64_t rc_note_key(enum rc_note_state state, uint32_t serial,
+		int32_t id)
+{
+	return (uint64_t) state << 56 | (uint64_t) (serial & 0xffffff) << 32 |
+		(uint32_t) id;
+}
+
+static inline enum rc_note_state rc_key_state(uint64_t key)
+{
+	return (enum rc_note_state) (key >> 56);
+}
+
+static inline uint32_t rc_key_serial(uint64_t key)
+{
+	return (uint32_t) (key >> 32) & 0xffffff;
+}
+
+static inline uint32_t rc_key_id(uint64_t key)
+{
+	return (uint32_t) key;
+}
+
 struct rc_shared {
 	/* Read-only once the program runs. */
 	uint64_t magic;
@@ -108,6 +150,9 @@ struct rc_shared {
 	uint32_t bell;		/* futex: bumped after each finding */
 	uint32_t next;		/* findings[] in use; may pass its size */
 	uint64_t lost;		/* findings for which there was no room */
+	uint32_t notes_made;	/* the last serial number */
+	uint32_t notes_full;	/* there was no room for a note */
+	struct rc_note notes[RC_MAX_NOTES];
 	struct rc_finding findings[RC_MAX_FINDINGS];
 };
 

@@ -144,3 +144,22 @@ void rc_text_summary(FILE *to, const struct rc_totals *totals)
 					"times\n", i + 1,
 					(unsigned long long) totals->counts[i]);
 }
+
+void rc_text_unchecked(FILE *to, const struct rc_totals *totals)
+{
+	unsigned long i;
+
+	fprintf(to, "urcu-rawcheck: %lu%s program%s not checked, the library was "
+			"not loaded\n", totals->unchecked_times,
+			totals->unchecked_more ? " or more" : "",
+			totals->unchecked_times == 1 ? " was" : "s were");
+	for (i = 0; i < totals->nr_unchecked; i++) {
+		const struct rc_unchecked *unchecked = &totals->unchecked[i];
+
+		fprintf(to, "urcu-rawcheck: not checked: %s",
+				unchecked->program[0] ? unchecked->program : "?");
+		if (unchecked->times > 1)
+			fprintf(to, " (%lu times)", unchecked->times);
+		fputc('\n', to);
+	}
+}

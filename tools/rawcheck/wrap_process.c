@@ -39,22 +39,7 @@ RC_WRAP(int, sigtimedwait,
 	(set, info, timeout), !rc_is_zero(timeout))
 
 RC_WRAP(pid_t, fork, (void), (), true)
-RC_WRAP(int, system, (const char *command), (command), true)
-RC_WRAP(FILE *, popen, (const char *command, const char *mode),
-	(command, mode), true)
 RC_WRAP(int, pclose, (FILE *stream), (stream), true)
-RC_WRAP(int, posix_spawn,
-	(pid_t *pid, const char *path,
-		const posix_spawn_file_actions_t *actions,
-		const posix_spawnattr_t *attr,
-		char *const argv[], char *const envp[]),
-	(pid, path, actions, attr, argv, envp), true)
-RC_WRAP(int, posix_spawnp,
-	(pid_t *pid, const char *file,
-		const posix_spawn_file_actions_t *actions,
-		const posix_spawnattr_t *attr,
-		char *const argv[], char *const envp[]),
-	(pid, file, actions, attr, argv, envp), true)
 RC_WRAP(pid_t, wait, (int *status), (status), true)
 RC_WRAP(pid_t, waitpid, (pid_t pid, int *status, int options),
 	(pid, status, options), !(options & WNOHANG))
