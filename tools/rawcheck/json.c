@@ -175,5 +175,11 @@ void rc_json_summary(FILE *to, const struct rc_totals *totals)
 		rc_json_member(to, "program", totals->unchecked[i].program);
 		fputc('}', to);
 	}
+	fprintf(to, "],\"own_malloc\":[");
+	for (i = 0; i < totals->nr_own_malloc; i++) {
+		if (i)
+			fputc(',', to);
+		rc_json_string(to, totals->own_malloc[i]);
+	}
 	fprintf(to, "]}\n");
 }

@@ -117,6 +117,9 @@ struct rc_totals {
 	unsigned long nr_unchecked;
 	unsigned long unchecked_times;
 	bool unchecked_more;	/* and there was no room for more */
+	/* Programs with a malloc() of their own, which is not seen. */
+	const char *own_malloc[RC_MAX_NOTES];
+	unsigned long nr_own_malloc;
 };
 
 void rc_reporter_start(struct rc_shared *shared);
@@ -138,6 +141,7 @@ void rc_count_notes(struct rc_shared *shared, struct rc_totals *totals);
 void rc_text_report(FILE *to, const struct rc_report *report);
 void rc_text_summary(FILE *to, const struct rc_totals *totals);
 void rc_text_unchecked(FILE *to, const struct rc_totals *totals);
+void rc_text_own_malloc(FILE *to, const struct rc_totals *totals);
 void rc_json_report(FILE *to, const struct rc_report *report);
 void rc_json_summary(FILE *to, const struct rc_totals *totals);
 

@@ -47,6 +47,16 @@ static void rc_count_note(struct rc_totals *totals, const char *program)
 	totals->unchecked_times++;
 }
 
+static void rc_add_own_malloc(struct rc_totals *totals, const char *program)
+{
+	unsigned long i;
+
+	for (i = 0; i < totals->nr_own_malloc; i++)
+		if (strcmp(totals->own_malloc[i], program) == 0)
+			return;
+	totals->own_malloc[totals->nr_own_malloc++] = program;
+}
+
 void rc_count_notes(struct rc_shared *shared, struct rc_totals *totals)
 {
 	size_t i;
@@ -57,10 +67,11 @@ void rc_count_notes(struct rc_shared *shared, struct rc_totals *totals)
 		struct rc_note *note = &shared->notes[i];
 		enum rc_note_state state = rc_key_state(rc_note_of(note));
 
-		if (state != RC_NOTE_PROGRAM && state != RC_NOTE_SHELL)
-			continue;
 		/* Another process wrote it. */
 		note->program[sizeof(note->program) - 1] = '\0';
-		rc_count_note(totals, note->program);
+		if (state == RC_NOTE_PROGRAM || state == RC_NOTE_SHELL)
+			rc_count_note(totals, note->program);
+		else if (state == RC_NOTE_OWN_MALLOC)
+			rc_add_own_malloc(totals, note->program);
 	}
 }

@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
+#include <link.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -89,6 +90,25 @@ static const char *rc_sanitizer(void)
 	return NULL;
 }
 
+/*
+ * Does another object, the program itself, stand before this library with a malloc()?
+ * Code at a fixed address may give the name to its stub that calls this one's: that
+ * is a symbol with a value, and undefined.
+ */
+static bool rc_is_malloc_foreign(void)
+{
+	void *first = dlsym(RTLD_DEFAULT, "malloc");
+	const ElfW(Sym) *symbol = NULL;
+	Dl_info info, own;
+
+	if (!first || !dladdr((void *) &rc_shared, &own) ||
+			!dladdr1(first, &info, (void **) &symbol,
+				RTLD_DL_SYMENT))
+		return false;
+	return info.dli_fbase != own.dli_fbase && symbol &&
+		symbol->st_shndx != SHN_UNDEF;
+}
+
 static struct rc_shared *rc_map(const char *path)
 {
 	struct rc_shared *shared;
@@ -149,6 +169,8 @@ static void rc_attach_once(void)
 	/* Release: pairs with the acquire in rc_report(), which reads it all. */
 	__atomic_store_n(&rc_shared, shared, __ATOMIC_RELEASE);
 	rc_note_attached(shared);
+	if (rc_is_malloc_foreign())
+		rc_note_own_malloc(shared);
 }
 
 void rc_attach(void)

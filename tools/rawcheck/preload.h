@@ -170,6 +170,8 @@ void rc_attach(void);
 
 /* Takes away the note that this program was executed. Called once, by rc_attach(). */
 void rc_note_attached(struct rc_shared *shared);
+/* Notes that calls of this program's malloc() are not seen. Called by rc_attach(). */
+void rc_note_own_malloc(struct rc_shared *shared);
 
 /* ------------------------------------------------------------------ */
 /* Contexts                                                           */

@@ -366,6 +366,7 @@ static void rc_print_summary(const struct rc_totals *totals)
 		rc_text_summary(rc_options.log, totals);
 	if (totals->unchecked_times)
 		rc_text_unchecked(rc_options.log, totals);
+	rc_text_own_malloc(rc_options.log, totals);
 }
 
 uint64_t rc_reporter_stop(void)

@@ -104,11 +104,13 @@ enum rc_note_state {
 	RC_NOTE_SPAWNING,	/* id: the process in posix_spawn() */
 	RC_NOTE_ATTACHED,	/* id: a child that is checked, of a process there */
 	RC_NOTE_SHELL,		/* id: process group of system() or popen() */
+	RC_NOTE_OWN_MALLOC,	/* id 0: a program with a malloc() of its own, stays */
 };
 
 /*
- * A program that a checked process executes, until the library attaches in it. The key
- * is atomic: state, serial number and id. What it was set by may write program.
+ * A program that a checked process executes, until the library attaches in it; or one
+ * of which a part cannot be checked. The key is atomic: state, serial number and id.
+ * Who set it to RC_NOTE_WRITING may write program.
  */
 struct rc_note {
 	uint64_t key;

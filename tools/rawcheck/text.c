@@ -163,3 +163,12 @@ void rc_text_unchecked(FILE *to, const struct rc_totals *totals)
 		fputc('\n', to);
 	}
 }
+
+void rc_text_own_malloc(FILE *to, const struct rc_totals *totals)
+{
+	unsigned long i;
+
+	for (i = 0; i < totals->nr_own_malloc; i++)
+		fprintf(to, "urcu-rawcheck: malloc() and its kin not checked: "
+				"%s has its own\n", totals->own_malloc[i]);
+}

@@ -135,6 +135,22 @@ void rc_note_attached(struct rc_shared *shared)
 		rc_change(&noted, 0);
 }
 
+void rc_note_own_malloc(struct rc_shared *shared)
+{
+	struct rc_note own;
+	size_t i;
+
+	rc_write_program(&own, rc_program);
+	/* Once for each program. Where two meet here, the launcher merges them. */
+	for (i = 0; i < RC_MAX_NOTES; i++)
+		/* Acquire: pairs with the rc_change() after the program's name. */
+		if (rc_key_state(__atomic_load_n(&shared->notes[i].key,
+				__ATOMIC_ACQUIRE)) == RC_NOTE_OWN_MALLOC &&
+		    strcmp(shared->notes[i].program, own.program) == 0)
+			return;
+	rc_note(RC_NOTE_OWN_MALLOC, 0, rc_program);
+}
+
 /* ------------------------------------------------------------------ */
 /* The same process goes on in another program                        */
 
