@@ -282,8 +282,10 @@ uint64_t daemon_stat(const struct daemon *daemon, const char *name)
 	char line[256], word[64];
 	bool found = false;
 
-	say(fd, "stats\r\n");
-	while (try_receive_line(fd, line, sizeof(line)) && strcmp(line, "END")) {
+	/* To the end, when the daemon has done with the connection: the next one
+	 * may be the last that it takes. */
+	say(fd, "stats\r\nquit\r\n");
+	while (try_receive_line(fd, line, sizeof(line))) {
 		if (sscanf(line, "STAT %63s %" SCNu64, word, &number) == 2 &&
 		    !strcmp(word, name)) {
 			found = true;

@@ -52,10 +52,10 @@ static void conn_free(struct conn *conn)
 	cds_list_del(&conn->list);
 	session_fini(&conn->session);
 	event_free(conn->deadline);
+	/* Before the client sees the end and comes again. Relaxed: the socket orders it. */
+	__atomic_sub_fetch(&service->connections, 1, __ATOMIC_RELAXED);
 	bufferevent_free(conn->bev);	/* and the socket with it */
 	free(conn);
-	/* Relaxed: a number of its own. */
-	__atomic_sub_fetch(&service->connections, 1, __ATOMIC_RELAXED);
 }
 
 /* What is still to come of the command at hand must come in time. */
@@ -196,9 +196,9 @@ static void on_pipe(evutil_socket_t fd, short what, void *arg)
 	(void) what;
 	if (n == (ssize_t) sizeof(socket)) {
 		if (conn_start(worker, socket)) {
-			close(socket);
 			__atomic_sub_fetch(&worker->service->connections, 1,
 					__ATOMIC_RELAXED);
+			close(socket);
 		}
 	} else if (n == 0) {
 		event_base_loopbreak(worker->base);
