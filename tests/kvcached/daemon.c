@@ -18,7 +18,7 @@
 
 #define PROGRAM		"doc/examples/kvcached/kvcached"
 #define ARGS_MAX	16
-#define PATIENCE_SEC	60
+#define PATIENCE_SEC	300
 
 /* ------------------------------------------------------------------ */
 /* The process                                                        */
