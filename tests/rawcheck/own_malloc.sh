@@ -39,6 +39,8 @@ int main(int argc, char **argv)
 	take = malloc;
 	block = take(8);
 	block = malloc(8);
+	if (argc > 1)
+		pthread_spin_unlock(&lock);
 	return 0;
 }
 END

@@ -71,7 +71,9 @@ chmod 4755 "$work/script"
 agree "a set-user-ID script" "$work/script"
 
 # Others' programs, among them one that can be run and not read.
-nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
+# They cannot write the files of a build that counts coverage.
+mkdir -m 777 "$work/coverage"
+nobody="env GCOV_PREFIX=$work/coverage setpriv --reuid=65534 --regid=65534 --clear-groups"
 # shellcheck disable=SC2086
 if [ "$me" = 0 ] && $nobody "$rawcheck" true 2>/dev/null; then
 	agree "root's set-user-ID" "$work/own" $nobody
