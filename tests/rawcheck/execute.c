@@ -18,19 +18,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
+
 extern char **environ;
 
 #define NR_THREADS	4
 #define NR_ROUNDS	15
-
-#define CHECK(condition)						\
-	do {								\
-		if (!(condition)) {					\
-			dprintf(2, "%s:%d: not so: %s\n", __FILE__,	\
-					__LINE__, #condition);		\
-			_exit(1);					\
-		}							\
-	} while (0)
 
 static const char *program;
 

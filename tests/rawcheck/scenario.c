@@ -38,21 +38,14 @@
 
 #include <urcu/rawcheck.h>
 
+#include "check.h"
+
 #define NR_MANY		40
 #define NR_THREADS	4
 #define NR_ROUNDS	1000
 
 static pthread_spinlock_t lock_a, lock_b;
 static void *volatile block;
-
-#define CHECK(condition)						\
-	do {								\
-		if (!(condition)) {					\
-			dprintf(2, "%s:%d: not so: %s\n", __FILE__,	\
-					__LINE__, #condition);		\
-			_exit(1);					\
-		}							\
-	} while (0)
 
 static __attribute__((noinline)) void allocate(void)
 {
