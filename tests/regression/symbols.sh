@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SPDX-FileCopyrightText: The liburcu-kvfree authors
 #
-# symbols.sh - shared library, static library, version script and header agree
+# symbols.sh - libraries, version script, header and Debian's list of symbols agree
 #
 # The shared library exports what the header declares and nothing else, under its version node,
-# and is linked with immediate binding and read-only relocations.
+# calls its own functions directly, and is linked with immediate binding and read-only
+# relocations.
 
 set -u
 so=$top_builddir/.libs/liburcu-kvfree.so
@@ -36,6 +37,14 @@ sed -n '/global:/,/local:/p' "$top_srcdir/src/liburcu-kvfree.map" |
 [ -s "$dir/header" ] || fail "no function found in the header"
 same header map
 
+# A release archive has no debian/.
+symbols=$top_srcdir/debian/liburcu-kvfree0.symbols
+if [ -e "$symbols" ]; then
+	grep -o '^ urcu_[a-z_]*@LIBURCU_KVFREE_0\.1 ' "$symbols" |
+		tr -d ' ' | sed 's/@.*//' | sort -u >"$dir/debian"
+	same header debian
+fi
+
 if [ -e "$a" ]; then
 	nm -g --defined-only "$a" | grep -o ' T urcu_[a-z_]*$' |
 		sed 's/ T //' | sort -u >"$dir/static"
@@ -54,6 +63,8 @@ same header shared
 nm -D --defined-only "$so" | awk '$2 == "T" { print $3 }' |
 	grep -v '@@LIBURCU_KVFREE_0\.1$' && fail "symbols without a version"
 
+# No program takes the place of a function that the library calls itself.
+readelf -rW "$so" | grep ' urcu_kv' && fail "own functions are found at run time"
 readelf -d "$so" | grep -q -e BIND_NOW -e 'FLAGS_1.*NOW' ||
 	fail "not linked with -z now"
 readelf -lW "$so" | grep -q GNU_RELRO || fail "not linked with -z relro"
