@@ -18,9 +18,15 @@ setting()
 	sed -n "s/^$1 = *//p" "$build/Makefile"
 }
 
-cp "$top"/doc/examples/basic/*.c "$top/doc/examples/basic/Makefile" "$tmp" ||
-	exit 99
+cp "$top"/doc/examples/basic/*.c "$top"/doc/examples/basic/*.cc \
+	"$top/doc/examples/basic/Makefile" "$tmp" || exit 99
+CXX=$(setting CXX)
 chmod -R u+w "$tmp"
+command -v "${CXX##* }" >/dev/null 2>&1 || for source in "$tmp"/*.cc; do
+	name=$(basename "$source" .cc)
+	sed -i "/^PROGRAMS/,/[^\\\\]$/s/\\<$name\\>//" "$tmp/Makefile"
+	rm "$source"
+done
 
 # pkg-config, once the library is installed; liburcu's flavors are.
 cat >"$tmp/pkg-config" <<END
@@ -36,7 +42,8 @@ export LD_LIBRARY_PATH
 make_examples()
 {
 	timeout 300 make -s -C "$tmp" CC="${CC:-$(setting CC)}" \
-		CFLAGS="$(setting CFLAGS) -Wall -Wextra -Werror" \
+		CXX="$CXX" CFLAGS="$(setting CFLAGS) -Wall -Wextra -Werror" \
+		CXXFLAGS="$(setting CFLAGS) -Wall -Wextra -Werror" \
 		CPPFLAGS="-D_GNU_SOURCE $(setting CPPFLAGS)" \
 		LDFLAGS="$(setting LDFLAGS)" PKG_CONFIG="$tmp/pkg-config" "$@"
 }
@@ -44,14 +51,14 @@ make_examples()
 make_examples all || exit 1
 
 # None may be missing from the Makefile.
-for source in "$tmp"/*.c; do
-	test -x "${source%.c}" || {
+for source in "$tmp"/*.c*; do
+	test -x "${source%.*}" || {
 		echo "${source##*/} is not built" >&2
 		exit 1
 	}
 done
 
-programs=$(cd "$tmp" && for source in *.c; do echo "${source%.c}"; done)
+programs=$(cd "$tmp" && for source in *.c*; do echo "${source%.*}"; done)
 case $(setting CFLAGS) in
 # ThreadSanitizer cannot see grace periods in a program without hints, as
 # kvcached has them.
