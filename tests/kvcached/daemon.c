@@ -122,6 +122,11 @@ void daemon_start(struct daemon *daemon, const char *const *args)
 		fail_msg("kvcached did not start: it said \"%s\"", line);
 }
 
+void daemon_line(const struct daemon *daemon, char *line, size_t size)
+{
+	read_text(daemon->out, line, size, '\n');
+}
+
 int daemon_stop(struct daemon *daemon)
 {
 	char text[512];
@@ -163,11 +168,11 @@ size_t daemon_rss(const struct daemon *daemon)
 /* ------------------------------------------------------------------ */
 /* Connections                                                        */
 
-int try_connect(const struct daemon *daemon)
+int try_connect_port(int port)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET,
-		.sin_port = htons(daemon->port),
+		.sin_port = htons(port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	struct timeval patience = { .tv_sec = PATIENCE_SEC };
@@ -233,6 +238,11 @@ bool try_receive_line(int fd, char *line, size_t size)
 		return true;
 	}
 	return false;
+}
+
+int try_connect(const struct daemon *daemon)
+{
+	return try_connect_port(daemon->port);
 }
 
 int daemon_connect(const struct daemon *daemon)

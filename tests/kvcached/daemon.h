@@ -33,6 +33,8 @@ struct daemon {
 
 /* @args: extra options, ended by NULL, or NULL for none. */
 void daemon_start(struct daemon *daemon, const char *const *args);
+/* The next line that it writes to its stdout. */
+void daemon_line(const struct daemon *daemon, char *line, size_t size);
 /* SIGTERM; returns its exit status. */
 int daemon_stop(struct daemon *daemon);
 /* Runs it with @args alone and returns its exit status. */
@@ -42,6 +44,7 @@ size_t daemon_rss(const struct daemon *daemon);
 
 /* A connection, or -1. All reads on it give up after some seconds. */
 int try_connect(const struct daemon *daemon);
+int try_connect_port(int port);
 bool try_send(int fd, const void *bytes, size_t len);
 /* Reads exactly @len bytes. */
 bool try_receive(int fd, void *bytes, size_t len);

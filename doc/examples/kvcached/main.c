@@ -5,7 +5,7 @@
  * kvcached - a small memcached, to show liburcu-kvfree at work
  *
  * Read store.c first: there the library is used. main.c starts and stops it,
- * worker.c registers threads, command.c shows its counters.
+ * worker.c registers threads, command.c and metrics.c show its counters.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -42,12 +42,18 @@ static const char usage[] =
 "  -c NUMBER   connections at once, 1 to 65536 (1024)\n"
 "  -T SECONDS  close a client that takes longer to send a command, or a second\n"
 "              more for each 64 kB of its value, or to read, 1 to 86400 (30)\n"
+"  --metrics PORT  serve the counters of liburcu-kvfree for Prometheus on\n"
+"              http://127.0.0.1:PORT/metrics, 0 for any port that is free (none)\n"
 "  -h, --help  show this text\n"
 "\n"
 "SIGTERM and SIGINT stop it.\n"
 "\n"
 "Exit status: 0 stopped by a signal and everything freed, 1 could not start or\n"
 "failed, 2 bad usage, 3 queued and freed objects do not match at the end.\n";
+
+enum {
+	OPTION_METRICS = 256,	/* --metrics, which has no letter */
+};
 
 struct options {
 	struct server_config server;
@@ -71,44 +77,68 @@ static bool parse_number(const char *text, uint64_t min, uint64_t max,
 	return !*end && *number >= min && *number <= max;
 }
 
+static const struct range {
+	int option;
+	uint64_t min, max;
+} ranges[] = {
+	{ 'p', 0, 65535 },
+	{ 't', 1, 64 },
+	{ 'm', 1, 1 << 20 },
+	{ 'I', 1, 512 << 20 },
+	{ 'c', 1, 65536 },
+	{ 'T', 1, 86400 },
+	{ OPTION_METRICS, 0, 65535 },
+};
+
+static bool parse_in_range(int option, const char *arg, uint64_t *number)
+{
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		if (ranges[i].option == option)
+			return parse_number(arg, ranges[i].min, ranges[i].max, number);
+	return false;
+}
+
 static bool parse_option(struct options *options, int option, const char *arg)
 {
-	uint64_t number;
+	uint64_t number = 0;
 
+	if (option != 'l' && !parse_in_range(option, arg, &number))
+		return false;
 	switch (option) {
 	case 'l':
 		options->server.address = arg;
-		return true;
+		break;
 	case 'p':
 		options->server.port = arg;
-		return parse_number(arg, 0, 65535, &number);
+		break;
 	case 't':
-		if (!parse_number(arg, 1, 64, &number))
-			return false;
 		options->server.threads = number;
-		return true;
+		break;
 	case 'm':
-		if (!parse_number(arg, 1, 1 << 20, &number))
-			return false;
 		options->store.max_bytes = number << 20;
-		return true;
+		break;
 	case 'I':
-		if (!parse_number(arg, 1, 512 << 20, &number))
-			return false;
 		options->store.max_value = number;
-		return true;
+		break;
 	case 'c':
-		if (!parse_number(arg, 1, 65536, &number))
-			return false;
 		options->server.max_connections = number;
-		return true;
+		break;
 	case 'T':
-		if (!parse_number(arg, 1, 86400, &number))
-			return false;
 		options->server.stall_sec = number;
-		return true;
+		break;
+	case OPTION_METRICS:
+		options->server.metrics_port = number;
 	}
-	return false;
+	return true;
+}
+
+static void complain(int option, const char *arg)
+{
+	if (option == OPTION_METRICS)
+		fprintf(stderr, "kvcached: bad value of --metrics: %s\n", arg);
+	else if (option != '?')
+		fprintf(stderr, "kvcached: bad value of -%c: %s\n", option, arg);
+	fputs("Try kvcached --help\n", stderr);
 }
 
 /* Exits after --help and after a mistake. */
@@ -116,10 +146,11 @@ static struct options parse_options(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		{ "help", no_argument, NULL, 'h' },
+		{ "metrics", required_argument, NULL, OPTION_METRICS },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options options = {
-		.server = { "127.0.0.1", "11211", 4, 1024, 30 },
+		.server = { "127.0.0.1", "11211", 4, 1024, 30, -1 },
 		.store = { 64 << 20, 1 << 20 },
 	};
 	int option;
@@ -132,10 +163,7 @@ static struct options parse_options(int argc, char **argv)
 		}
 		if (option != '?' && parse_option(&options, option, optarg))
 			continue;
-		if (option != '?')
-			fprintf(stderr, "kvcached: bad value of -%c: %s\n",
-				option, optarg);
-		fputs("Try kvcached --help\n", stderr);
+		complain(option, optarg);
 		exit(EXIT_USAGE);
 	}
 	if (optind < argc || options.store.max_value >

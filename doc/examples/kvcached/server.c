@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <event2/http.h>
 #include <event2/listener.h>
 
+#include "metrics.h"
 #include "worker.h"
 
 struct server {
@@ -25,6 +27,7 @@ struct server {
 	unsigned int max_connections;
 	struct event_base *base;
 	struct evconnlistener *listener;
+	struct evhttp *metrics;		/* NULL for none */
 	struct event *sigterm, *sigint, *tick;
 	unsigned int next_worker;
 	unsigned int nr_workers;
@@ -167,6 +170,14 @@ static int server_start_workers(struct server *server, unsigned int threads)
 	return 0;
 }
 
+static int server_metrics(struct server *server, int port)
+{
+	if (port < 0)
+		return 0;
+	server->metrics = metrics_start(server->base, port);
+	return server->metrics ? 0 : -1;
+}
+
 struct server *server_start(const struct server_config *config,
 		struct store *store)
 {
@@ -186,7 +197,8 @@ struct server *server_start(const struct server_config *config,
 	if (server->base && !server_events(server) &&
 	    !server_listen(server, config) &&
 	    !server_start_workers(server, config->threads) &&
-	    !server_announce(server))
+	    !server_announce(server) &&
+	    !server_metrics(server, config->metrics_port))
 		return server;
 	server_stop(server);
 	return NULL;
@@ -211,6 +223,8 @@ void server_stop(struct server *server)
 {
 	if (server->listener)
 		evconnlistener_free(server->listener);
+	if (server->metrics)
+		evhttp_free(server->metrics);
 	while (server->nr_workers)
 		worker_stop(&server->workers[--server->nr_workers]);
 	free_event(server->tick);

@@ -19,6 +19,7 @@ struct server_config {
 	unsigned int threads;
 	unsigned int max_connections;
 	unsigned int stall_sec;		/* how slow a client may be */
+	int metrics_port;		/* -1 for no metrics */
 };
 
 struct server;
