@@ -132,6 +132,7 @@ static bool area_reserve(struct kvfree_area *area)
 		munmap(base, KVFREE_AREA_BYTES);
 		return false;
 	}
+	madvise(base, KVFREE_AREA_BYTES, MADV_DONTDUMP);
 	area->failed = false;
 	area->units = units;
 	area->page_bytes = (size_t) sysconf(_SC_PAGESIZE);
@@ -208,8 +209,11 @@ static size_t run_bytes(struct kvfree_area *area, uint32_t first)
 static bool run_drop(void *ptr, size_t bytes)
 {
 	if (mmap(ptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
-			MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED)
+			MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED) {
+		/* As its neighbours are: the kernel joins them. */
+		madvise(ptr, bytes, MADV_DONTDUMP);
 		return true;
+	}
 	/* Too many mappings, say. Emptied is enough to use it again. */
 	return madvise(ptr, bytes, MADV_DONTNEED) == 0;
 }
@@ -249,6 +253,7 @@ void *kvfree_area_alloc(size_t size)
 		kvfree_mutex_unlock(&area->lock);
 		return NULL;
 	}
+	madvise(ptr, bytes, MADV_DODUMP);
 	__atomic_fetch_add(&area->bytes, bytes, __ATOMIC_RELAXED);
 	if (__lsan_register_root_region)
 		__lsan_register_root_region(ptr, bytes);

@@ -11,7 +11,8 @@
  * from malloc's memory is a subtraction and a compare, which a raw call can
  * afford (the kernel's is_vmalloc_addr()). A page of the range is
  * accessible while it is allocated; freeing it replaces the mapping, which
- * gives the memory back to the system at once.
+ * gives the memory back to the system at once. Core files leave out what is not
+ * allocated: gdb's would have a page for each of the range.
  *
  * The range is made of units. A run is a sequence of units that is allocated
  * or free as a whole; its length is kept at its first and last unit (boundary

@@ -7,7 +7,9 @@
  * In the check build the range has 64 MiB.
  */
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -262,6 +264,52 @@ TEST(a_limit_is_noticed_without_an_allocation)
 	kvfree_area_heed_limit();
 }
 
+/* ------------------------------------------------------------------ */
+/* Core files                                                         */
+
+/* Bytes of the range that a core file takes, or those that it does not take, by the
+ * kernel's word. */
+static size_t range_bytes(bool dumped)
+{
+	FILE *file = fopen("/proc/self/smaps", "re");
+	uintptr_t first = 0, last = 0, from, to;
+	size_t sum = 0;
+	char line[512];
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2) {
+			first = from;
+			last = to;
+		}
+		/* The last line of a mapping; dd: do not dump. */
+		if (!strncmp(line, "VmFlags:", 8) &&
+		    kvfree_area_has((void *) first) &&
+		    dumped == !strstr(line, " dd"))
+			sum += last - first;
+	}
+	fclose(file);
+	return sum;
+}
+
+TEST(core_files_hold_what_is_allocated_and_no_more)
+{
+	char *ptr = kvfree_area_alloc(UNIT + 1);
+
+	assert_non_null(ptr);
+	/* An emulator may show another process's mappings. */
+	if (range_bytes(true) + range_bytes(false) == 0) {
+		kvfree_area_free(ptr);
+		skip();
+	}
+	assert_int_equal(range_bytes(true), kvfree_area_usable(ptr));
+	kvfree_area_free(ptr);
+	assert_int_equal(range_bytes(true), 0);
+	ptr = kvfree_area_alloc(1);
+	assert_int_equal(range_bytes(true), kvfree_area_usable(ptr));
+	kvfree_area_free(ptr);
+}
+
 #define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -280,6 +328,7 @@ int main(void)
 		test(where_addresses_are_limited_there_is_no_range),
 		test(a_limit_that_comes_later_leaves_what_is_in_use),
 		test(a_limit_is_noticed_without_an_allocation),
+		test(core_files_hold_what_is_allocated_and_no_more),
 	};
 
 	if (!kvinside_has_range()) {
