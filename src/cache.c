@@ -76,6 +76,7 @@ void kvfree_cache_recycle_owner(struct kvfree_page *page)
 {
 	struct kvfree_page_list spent = { NULL, NULL, 0 };
 
+	kvfree_trace(page_freed, page->record, page);
 	kvfree_domain_unpend(page->record->domain, page->bytes);
 	kvfree_page_list_push(&spent, page);
 	kvfree_record_lock(page->record);

@@ -128,6 +128,7 @@ void kvfree_gp_run(struct kvfree_gp *gp, const struct rcu_flavor_struct *flavor)
 	/* Acq_rel: pairs with kvfree_gp_cookie(). Whoever was told this number
 	 * unlinked before; see gp.h. */
 	number = __atomic_add_fetch(&gp->started, 1, __ATOMIC_ACQ_REL);
+	kvfree_trace(grace_period_begun, gp, number);
 	kvfree_gp_synchronize(flavor);
 	kvfree_trace(grace_period_over, gp, number);
 	kvfree_hook(KVFREE_HOOK_GRACE_PERIOD_OVER);

@@ -239,6 +239,7 @@ static __attribute__((noinline)) void emergency_queue(
 	/* Counted first, so that nothing is ever freed that was not queued. */
 	__atomic_fetch_add(&domain->count.emergency, 1, __ATOMIC_RELAXED);
 	kvfree_emergency_push(&domain->emergency, ptr, offset, channel);
+	kvfree_trace_frame();
 	kvfree_trace(emergency, flavor, ptr);
 	/* Relaxed: a hint; the tick looks at the list itself. */
 	__atomic_fetch_add(&domain->uncovered, EMERGENCY_BYTES,

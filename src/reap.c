@@ -147,6 +147,7 @@ static void page_free(struct kvfree_domain *domain, struct kvfree_page *page,
 		note_bytes(page->record, page->channel,
 			kvfree_free_bytes(page->channel, page->ptrs[0]));
 		objects_free(domain, page->channel, page->nr, page->ptrs);
+		kvfree_trace(page_freed, page->record, page);
 	}
 	kvfree_domain_unpend(domain, page->bytes);
 	kvfree_page_list_push(spent, page);

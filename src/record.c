@@ -20,6 +20,7 @@
 
 #include "record.h"
 #include "timer.h"
+#include "trace.h"
 
 /* Tries of a worker before it leaves a record alone. */
 #define FEW_TRIES	16
@@ -121,6 +122,7 @@ void kvfree_record_open(struct kvfree_record *record, unsigned int channel,
 	page->ptrs[0] = ptr;
 	page->nr = 1;
 	record->open[channel] = page;
+	kvfree_trace(page_opened, record, page);
 }
 
 static unsigned int list_of(unsigned int channel)

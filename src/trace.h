@@ -13,11 +13,14 @@
  * A probe is one no-op instruction until somebody attaches to it; none lies on
  * the fast path. Without <sys/sdt.h> the probes compile to nothing.
  *
+ *	page_opened(record, page)		a first object came into the page
+ *	page_freed(record, page)		its last object is freed, or about to be
  *	emergency(flavor, object)		object went to the emergency list
  *	kick(domain)				raw call asked for a grace period
  *	refill(record, pages)			worker fills a record's cache to so many
  *	refill_failed(record)			the allocator failed
- *	grace_period_over(gp, number)
+ *	grace_period_begun(gp, number)		by the calling thread
+ *	grace_period_over(gp, number)		the same thread
  *	piece_freed(domain, pages)		a worker freed so many pages
  */
 
@@ -30,5 +33,9 @@
 #else
 # define kvfree_trace(name, ...) do { } while (0)
 #endif
+
+/* The function gets a frame pointer, so that a tracer that walks those finds its caller. */
+#define kvfree_trace_frame() \
+	__asm__ volatile("" : : "r" (__builtin_frame_address(0)))
 
 #endif /* KVFREE_TRACE_H */
