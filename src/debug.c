@@ -3,7 +3,7 @@
 
 
 /*
- * debug.c - objects that are queued twice
+ * debug.c - objects that are queued twice, waits inside sections
  *
  * See debug.h.
  */
@@ -137,6 +137,22 @@ bool kvfree_debug_queue(void *ptr)
 	report(other, ptr);
 	__atomic_store_n(mine, 0, __ATOMIC_SEQ_CST);
 	return false;
+}
+
+void kvfree_debug_section(const char *call, void *place)
+{
+	/* Places in code and objects share the table: none has the other's address.
+	 * Calls are longer than one byte, so the lowest bit tells none apart. */
+	uintptr_t *window = slots_of_table(), key = (uintptr_t) place & ~REPORTED;
+
+	if (!window)
+		return;
+	window += first_slot(place);
+	if (find(window, key, NULL) || !claim(window, key))
+		return;
+	kvfree_warn("BUG: %s called inside an RCU read-side critical section: it may wait for itself. It was called from:",
+		call);
+	print_backtrace();
 }
 
 void kvfree_debug_forget(void *ptr)

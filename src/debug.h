@@ -5,12 +5,14 @@
 #define KVFREE_DEBUG_H
 
 /*
- * debug.h - objects that are queued twice (URCU_KVFREE_DEBUG)
+ * debug.h - objects that are queued twice, waits inside sections (URCU_KVFREE_DEBUG)
  *
  * With debugging on, every object is in a table from its queueing to its
  * free. An object that is queued while it is in the table is reported with a
  * backtrace and leaked: the first queueing frees it, the second is ignored.
- * (The kernel's DEBUG_OBJECTS_RCU_HEAD.) Strict debugging also begins grace
+ * (The kernel's DEBUG_OBJECTS_RCU_HEAD.) A call that may wait, made inside a
+ * read-side section, is reported with a backtrace whether it has to wait or
+ * not, once for each place in the program (the kernel's might_sleep()). Strict debugging also begins grace
  * periods without delay and poisons what it frees, so that a reader that
  * can still find an object trips over it at once.
  *
@@ -37,5 +39,8 @@ bool kvfree_debug_queue(void *ptr);
 void kvfree_debug_forget(void *ptr);
 /* @ptr is about to be freed: forget it, and poison so many @bytes of it. */
 void kvfree_debug_free(void *ptr, size_t poison_bytes);
+
+/* @call, which may wait, was made inside a read-side section; it returns to @place. */
+void kvfree_debug_section(const char *call, void *place);
 
 #endif /* KVFREE_DEBUG_H */

@@ -339,14 +339,30 @@ static void free_inline(struct kvfree_domain *domain, unsigned int channel,
 	__atomic_fetch_add(&domain->count.inline_freed, 1, __ATOMIC_RELEASE);
 }
 
+/* With debugging on: report a caller inside a section, which may one day have to
+ * wait. An online QSBR thread is in none as far as can be told, and goes through a
+ * quiescent state, which it has to expect. */
+static void debug_section(void *place)
+{
+	unsigned int online;
+
+	if (caa_likely(!kvfree_setting(debug)))
+		return;
+	if (kvfree_enter_wait_try(&online))
+		kvfree_leave_wait(online);
+	else
+		kvfree_debug_section("urcu_kvfree_rcu_mightsleep()", place);
+}
+
 static __attribute__((noinline)) void mightsleep_slow(
-		const struct rcu_flavor_struct *flavor, void *ptr)
+		const struct rcu_flavor_struct *flavor, void *ptr, void *place)
 {
 	struct kvfree_domain *domain = kvfree_domain_get(flavor);
 	unsigned int channel = channel_of(ptr);
 	struct kvfree_record *record;
 
 	kvfree_start_clean();
+	debug_section(place);
 	record = kvfree_record_get_clean(domain);
 	if (!debug_queue(domain, ptr))
 		return;
@@ -396,7 +412,7 @@ void urcu_kvfree_rcu_mightsleep_flavor(const struct rcu_flavor_struct *flavor,
 	 * after exit. Each clean call then tries to start again. */
 	if (caa_unlikely(!record || !kvfree_is_running() ||
 			 !swap(record, ptr)))
-		mightsleep_slow(flavor, ptr);
+		mightsleep_slow(flavor, ptr, __builtin_return_address(0));
 }
 
 size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor,

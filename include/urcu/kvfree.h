@@ -188,12 +188,14 @@ int urcu_kvfree_attr_set_large_threshold(struct urcu_kvfree_attr *attr,
 /* Values of urcu_kvfree_attr_set_debug(). */
 enum urcu_kvfree_debug {
 	URCU_KVFREE_DEBUG_OFF = 0,	/* default */
-	URCU_KVFREE_DEBUG_ON = 1,	/* find objects that are queued twice */
+	URCU_KVFREE_DEBUG_ON = 1,	/* find double queueing, waits in sections */
 	URCU_KVFREE_DEBUG_STRICT = 2,	/* and free early, poisoned */
 };
 /*
  * Debugging of the program that uses the library, slow: an object that is queued
- * twice is reported with a backtrace and the second queueing ignored; strict also
+ * twice is reported with a backtrace and the second queueing ignored; so is a
+ * _mightsleep call inside a read-side section, whether it would wait or not (with QSBR,
+ * where that cannot be told, the call is a quiescent state each time). Strict also
  * begins grace periods at once and poisons objects of malloc() before they are
  * freed. For the first start of a process.
  */

@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
 /*
- * test_debug.c - objects that are queued twice; strict debugging
+ * test_debug.c - objects that are queued twice, calls that may wait inside
+ * sections; strict debugging
  *
  * Each case in a process of its own: it sets URCU_KVFREE_DEBUG and its messages
  * are read.
@@ -24,18 +25,17 @@ static int queue_twice(void (*again)(struct kvtest_object *object))
 {
 	struct kvtest_object *object = kvtest_object_new(1);
 	struct urcu_kvfree_stats stats;
+	struct kvtest_reader reader;
 
 	if (urcu_kvfree_init(NULL))
 		return 1;
-	rcu_register_thread();
-	rcu_read_lock();
+	kvtest_reader_enter(&reader, rcu);
 	urcu_kvfree_rcu_flavor(rcu, object, head);
 	again(object);
 	again(object);
 	if (!kvtest_object_alive(object))
 		return 2;
-	rcu_read_unlock();
-	rcu_unregister_thread();
+	kvtest_reader_leave(&reader);
 	urcu_kvfree_exit();
 	stats = kvtest_stats(rcu);
 	if (stats.queued != 3 || stats.freed != 1 || stats.leaked != 2)
@@ -119,6 +119,81 @@ static int refused_try_is_forgotten(void)
 	return kvtest_stats(rcu).leaked == 0 ? KVCHILD_OK : 3;
 }
 
+/* ------------------------------------------------------------------ */
+/* Inside a section                                                   */
+
+/* One place. */
+static __attribute__((noinline)) void free_later(
+		const struct rcu_flavor_struct *flavor)
+{
+	urcu_kvfree_rcu_mightsleep_flavor(flavor, malloc(16));
+	/* No tail call, which would return to the caller's places. */
+	cmm_barrier();
+}
+
+/* In a section of @inside, calls on @queue: three at one place, one at another. */
+static int call_inside(const struct rcu_flavor_struct *inside,
+		const struct rcu_flavor_struct *queue)
+{
+	unsigned int i;
+
+	/* Flavors are known once they were used. */
+	urcu_kvfree_rcu_barrier_flavor(inside);
+	inside->register_thread();
+	inside->read_lock();
+	for (i = 0; i < 3; i++)
+		free_later(queue);
+	urcu_kvfree_rcu_mightsleep_flavor(queue, malloc(16));
+	inside->read_unlock();
+	inside->unregister_thread();
+	urcu_kvfree_exit();
+	return kvtest_stats(queue).freed == 4 ? KVCHILD_OK : 1;
+}
+
+static int inside_memb(void)
+{
+	return call_inside(&urcu_memb_flavor, &urcu_memb_flavor);
+}
+
+static int inside_mb(void)
+{
+	return call_inside(&urcu_mb_flavor, &urcu_mb_flavor);
+}
+
+static int inside_bp(void)
+{
+	return call_inside(&urcu_bp_flavor, &urcu_bp_flavor);
+}
+
+static int inside_another(void)
+{
+	return call_inside(&urcu_mb_flavor, &urcu_bp_flavor);
+}
+
+/* An online thread may make the call, and so may one that never was a reader. */
+static int inside_qsbr(void)
+{
+	return call_inside(&urcu_qsbr_flavor, &urcu_qsbr_flavor);
+}
+
+static int outside(void)
+{
+	unsigned int i;
+
+	rcu_register_thread();
+	for (i = 0; i < 1000; i++) {
+		rcu_read_lock();
+		rcu_read_unlock();
+		free_later(rcu);
+	}
+	rcu_unregister_thread();
+	urcu_kvfree_exit();
+	return KVCHILD_OK;
+}
+
+/* ------------------------------------------------------------------ */
+/* Strict                                                             */
+
 static bool poisoned(void *object)
 {
 	uint64_t canary = __atomic_load_n(
@@ -185,6 +260,12 @@ static const struct kvchild_scenario scenarios[] = {
 	{ "twice_emergency", twice_emergency },
 	{ "reuse_is_no_double", reuse_is_no_double },
 	{ "refused_try_is_forgotten", refused_try_is_forgotten },
+	{ "inside_memb", inside_memb },
+	{ "inside_mb", inside_mb },
+	{ "inside_bp", inside_bp },
+	{ "inside_another", inside_another },
+	{ "inside_qsbr", inside_qsbr },
+	{ "outside", outside },
 	{ "missing_unlink_shows", missing_unlink_shows },
 	{ "channel_objects_are_not_poisoned",
 		channel_objects_are_not_poisoned },
@@ -199,6 +280,19 @@ static void assert_reported(const char *scenario)
 	assert_int_equal(kvchild_run(scenario, err, sizeof(err)), KVCHILD_OK);
 	assert_int_equal(kvchild_count_lines(err), 1);
 	assert_non_null(strstr(err, "is queued twice"));
+#ifdef __GLIBC__
+	assert_non_null(strstr(err, "+0x"));
+#endif
+}
+
+/* Once for each of the two places, with a backtrace. */
+static void assert_section_reported(const char *scenario)
+{
+	char err[8192];
+
+	assert_int_equal(kvchild_run(scenario, err, sizeof(err)), KVCHILD_OK);
+	assert_int_equal(kvchild_count_lines(err), 2);
+	assert_non_null(strstr(err, "inside an RCU read-side critical section"));
 #ifdef __GLIBC__
 	assert_non_null(strstr(err, "+0x"));
 #endif
@@ -231,6 +325,24 @@ TEST(what_is_queued_once_is_not_reported)
 	assert_silent("channel_objects_are_not_poisoned");
 }
 
+TEST(a_call_that_may_wait_is_reported_in_each_section)
+{
+	setenv("URCU_KVFREE_DEBUG", "1", 1);
+	assert_section_reported("inside_memb");
+	assert_section_reported("inside_mb");
+	assert_section_reported("inside_bp");
+	assert_section_reported("inside_another");
+}
+
+TEST(a_call_that_may_wait_is_not_reported_elsewhere)
+{
+	setenv("URCU_KVFREE_DEBUG", "1", 1);
+	assert_silent("inside_qsbr");
+	assert_silent("outside");
+	setenv("URCU_KVFREE_DEBUG", "0", 1);
+	assert_silent("inside_memb");
+}
+
 TEST(strict_debugging_shows_a_missing_unlink)
 {
 #ifdef KVFREE_TSAN
@@ -245,6 +357,10 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_second_queueing_is_reported_once_and_leaked),
 		cmocka_unit_test(what_is_queued_once_is_not_reported),
+		cmocka_unit_test(
+			a_call_that_may_wait_is_reported_in_each_section),
+		cmocka_unit_test(
+			a_call_that_may_wait_is_not_reported_elsewhere),
 		cmocka_unit_test(strict_debugging_shows_a_missing_unlink),
 	};
 	int ret = kvchild_main(argc, argv, scenarios);
