@@ -4,12 +4,13 @@
 /*
  * timer.c - the timer thread
  *
- * See timer.h for the three timers and whose descriptors are whose, gate.h for the
- * rule of the gates.
+ * See timer.h for the alarms and for whose descriptors are whose, gate.h for the rule of
+ * the gates.
  */
 
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -43,38 +44,43 @@ unsigned int kvfree_check_look_msec = 10000;
 #define TEN_YEARS	315360000
 
 struct kvfree_timer kvfree_timer = {
-	.fd = { -1, -1, -1 }, .hangup = -1, .listen = -1, .pressure = -1,
+	.fd = -1, .hangup = -1, .listen = -1, .pressure = -1,
 };
 
 /* ------------------------------------------------------------------ */
 /* Whose descriptors                                                  */
 
-/* What tells the timer of @alarm from those of the program, and of another copy of
- * this library in it. */
-static struct timespec mark_of(enum kvfree_alarm alarm)
+/* What tells the library's timer from those of the program, and of another copy of this
+ * library in it. */
+static struct timespec mark(void)
 {
 	return (struct timespec) {
 		.tv_sec = TEN_YEARS,
-		.tv_nsec = (long) ((uintptr_t) &kvfree_timer / 64 % 100000000 *
-				10 + alarm),
+		.tv_nsec = (long) ((uintptr_t) &kvfree_timer / 64 % 1000000000),
 	};
 }
 
-static int fd_of(const struct kvfree_timer *timer, enum kvfree_alarm alarm)
+static int timer_fd(const struct kvfree_timer *timer)
 {
 	/* Acquire: pairs with timer_make(), after which it is marked. */
-	return __atomic_load_n(&timer->fd[alarm], __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&timer->fd, __ATOMIC_ACQUIRE);
 }
 
-/* Raw-safe, may change errno. */
-static bool is_timer(int fd, enum kvfree_alarm alarm)
+/* What @fd says, if it is the library's timer. Raw-safe, may change errno. */
+static bool timer_look(int fd, struct itimerspec *now)
 {
-	struct timespec mark = mark_of(alarm);
+	struct timespec ours = mark();
+
+	return fd >= 0 && timerfd_gettime(fd, now) == 0 &&
+		now->it_interval.tv_sec == ours.tv_sec &&
+		now->it_interval.tv_nsec == ours.tv_nsec;
+}
+
+static bool is_timer(int fd)
+{
 	struct itimerspec now;
 
-	return fd >= 0 && timerfd_gettime(fd, &now) == 0 &&
-		now.it_interval.tv_sec == mark.tv_sec &&
-		now.it_interval.tv_nsec == mark.tv_nsec;
+	return timer_look(fd, &now);
 }
 
 /* Whether @fd is a file with that inode. Raw-safe, may change errno. */
@@ -118,29 +124,42 @@ static __attribute__((noinline)) void hang_up(void)
 /* ------------------------------------------------------------------ */
 /* Requests                                                           */
 
+/* It expires within a moment, and has not yet. */
+static bool is_soon(const struct itimerspec *now)
+{
+	return now->it_value.tv_sec == 0 && now->it_value.tv_nsec > 0;
+}
+
+/* Wake the thread in a moment, unless that was done. Raw-safe, may change errno. */
+static bool wake_soon(void)
+{
+	const struct itimerspec soon = {
+		.it_interval = mark(),
+		.it_value = { .tv_nsec = SOON_NSEC },
+	};
+	struct itimerspec now;
+	int fd = timer_fd(&kvfree_timer);
+
+	if (caa_likely(timer_look(fd, &now)))
+		return is_soon(&now) ||
+			timerfd_settime(fd, 0, &soon, NULL) == 0;
+	/* It serves all alarms, once it has made the timer anew. */
+	hang_up();
+	return false;
+}
+
 bool kvfree_timer_arm(enum kvfree_alarm alarm, unsigned int msec)
 {
-	struct itimerspec when = {
-		.it_interval = mark_of(alarm),
-		.it_value = {
-			.tv_sec = msec / 1000,
-			.tv_nsec = msec ? (long) (msec % 1000) * 1000000 :
-				SOON_NSEC,
-		},
-	};
-	int fd;
-
 	/* Seq_cst: pairs with kvfree_timer_open(). Either this load comes after
 	 * it and the timer is armed, or what the start does first comes after
 	 * the caller's publication and sees it. */
 	if (!__atomic_load_n(&kvfree_timer.open, __ATOMIC_SEQ_CST))
 		return false;
-	fd = fd_of(&kvfree_timer, alarm);
-	if (caa_likely(is_timer(fd, alarm)))
-		return timerfd_settime(fd, 0, &when, NULL) == 0;
-	/* It asks for everything, once it has made the timers anew. */
-	hang_up();
-	return false;
+	/* Seq_cst: before the timer is looked at, whose lock in the kernel orders
+	 * it before the wake-up; pairs with take_asked(). */
+	__atomic_store_n(&kvfree_timer.asked[alarm], msec + 1,
+			__ATOMIC_SEQ_CST);
+	return wake_soon();
 }
 
 bool kvfree_timer_request(enum kvfree_alarm alarm, unsigned int msec,
@@ -183,10 +202,10 @@ static int above_stderr(int fd)
 	return fd;
 }
 
-static int timer_make(struct kvfree_timer *timer, enum kvfree_alarm alarm)
+static int timer_make(struct kvfree_timer *timer)
 {
 	const struct itimerspec never = {
-		.it_interval = mark_of(alarm),
+		.it_interval = mark(),
 		.it_value = { .tv_sec = TEN_YEARS },
 	};
 	int fd = above_stderr(timerfd_create(CLOCK_MONOTONIC,
@@ -198,8 +217,8 @@ static int timer_make(struct kvfree_timer *timer, enum kvfree_alarm alarm)
 		close_keeping_errno(fd);
 		return -1;
 	}
-	/* Release: pairs with fd_of(). */
-	__atomic_store_n(&timer->fd[alarm], fd, __ATOMIC_RELEASE);
+	/* Release: pairs with timer_fd(). */
+	__atomic_store_n(&timer->fd, fd, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -247,44 +266,32 @@ static void pressure_make(struct kvfree_timer *timer)
 
 static bool is_whole(struct kvfree_timer *timer)
 {
-	unsigned int i;
-
-	for (i = 0; i < KVFREE_ALARMS; i++)
-		if (!is_timer(fd_of(timer, i), i))
-			return false;
-	return has_pipe(timer) && (timer->pressure < 0 ||
-		is_file(timer->pressure, &timer->pressure_file));
+	return is_timer(timer_fd(timer)) && has_pipe(timer) &&
+		(timer->pressure < 0 ||
+		 is_file(timer->pressure, &timer->pressure_file));
 }
 
 /* Make what is not there; 0, or -1 with errno. */
 static int fds_make(struct kvfree_timer *timer)
 {
-	unsigned int i;
-
 	/* First, to have the lowest numbers: what takes some takes these. */
 	if (!has_pipe(timer) && pipe_make(timer))
 		return -1;
-	for (i = 0; i < KVFREE_ALARMS; i++)
-		if (!is_timer(fd_of(timer, i), i) && timer_make(timer, i))
-			return -1;
-	return 0;
+	return is_timer(timer_fd(timer)) ? 0 : timer_make(timer);
 }
 
 /* Close what is ours; errno is kept. Async-signal-safe. */
 static void fds_close(struct kvfree_timer *timer)
 {
 	int saved = errno, fd;
-	unsigned int i;
 
 	hang_up();
 	close_file(&timer->listen, &timer->pipe);
 	close_file(&timer->pressure, &timer->pressure_file);
-	for (i = 0; i < KVFREE_ALARMS; i++) {
-		/* Seq_cst: raw calls stop using it before it is closed. */
-		fd = __atomic_exchange_n(&timer->fd[i], -1, __ATOMIC_SEQ_CST);
-		if (is_timer(fd, i))
-			close(fd);
-	}
+	/* Seq_cst: raw calls stop using it before it is closed. */
+	fd = __atomic_exchange_n(&timer->fd, -1, __ATOMIC_SEQ_CST);
+	if (is_timer(fd))
+		close(fd);
 	errno = saved;
 }
 
@@ -301,30 +308,65 @@ static void pressure_event(struct kvfree_timer *timer, int events)
 		close_file(&timer->pressure, &timer->pressure_file);
 }
 
-static void alarm_event(struct kvfree_timer *timer, enum kvfree_alarm alarm)
+/* From here on the time of @alarm is the thread's. */
+static void take_asked(struct kvfree_timer *timer, enum kvfree_alarm alarm,
+		uint64_t now)
 {
-	int fd = fd_of(timer, alarm);
-	uint64_t expirations;
+	unsigned int asked = __atomic_load_n(&timer->asked[alarm],
+			__ATOMIC_RELAXED);
 
-	/* If not, all will be asked for. */
-	if (!is_timer(fd, alarm))
-		return;
-	/* What it says does not matter: a timer that was armed again
-	 * meanwhile (EAGAIN) or fired twice asks for the same. */
-	if (read(fd, &expirations, sizeof(expirations)) < 0)
-		expirations = 0;
-	kvfree_hook(KVFREE_HOOK_TIMER);
-	timer->on_alarm(alarm);
+	/* Relaxed: tests look at it. Seq_cst: pairs with kvfree_timer_arm(). What
+	 * is not seen here was stored before the timer expires once more. */
+	do {
+		if (!asked)
+			return;
+		__atomic_store_n(&timer->due[alarm], now + asked - 1,
+				__ATOMIC_RELAXED);
+	} while (!__atomic_compare_exchange_n(&timer->asked[alarm], &asked, 0,
+			false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 }
 
-/* The thread waits for the alarms, then for these. */
-enum { LISTEN = KVFREE_ALARMS, PRESSURE, EVENTS };
+/* Serve what is due; how long the rest may wait, in milliseconds. */
+static unsigned int serve(struct kvfree_timer *timer)
+{
+	uint64_t now = kvfree_now_msec(), due;
+	unsigned int wait = LOOK_MSEC, i;
+
+	for (i = 0; i < KVFREE_ALARMS; i++) {
+		take_asked(timer, i, now);
+		due = timer->due[i];
+		if (due > now && due - now < wait)
+			wait = (unsigned int) (due - now);
+		if (!due || due > now)
+			continue;
+		__atomic_store_n(&timer->due[i], 0, __ATOMIC_RELAXED);
+		kvfree_hook(KVFREE_HOOK_TIMER);
+		timer->on_alarm(i);
+	}
+	return wait;
+}
+
+/* Take the expirations. What it says does not matter: a timer that was armed again
+ * meanwhile (EAGAIN) or expired twice asks for the same. */
+static void timer_event(struct kvfree_timer *timer)
+{
+	int fd = timer_fd(timer);
+	uint64_t expirations;
+
+	if (is_timer(fd) && read(fd, &expirations, sizeof(expirations)) < 0)
+		expirations = 0;
+}
+
+/* What the thread waits for. */
+enum { TIMER, LISTEN, PRESSURE, EVENTS };
 
 /* poll() for where RLIMIT_NOFILE is below the number of descriptors to wait for: that is
  * an error there. */
-static int select_instead(struct pollfd *fds)
+static int select_instead(struct pollfd *fds, unsigned int msec)
 {
-	struct timeval timeout = { .tv_sec = LOOK_MSEC / 1000 };
+	struct timeval timeout = {
+		.tv_sec = msec / 1000, .tv_usec = msec % 1000 * 1000,
+	};
 	fd_set in, pri;
 	int i, n, most = -1;
 
@@ -347,24 +389,22 @@ static int select_instead(struct pollfd *fds)
 	return n;
 }
 
-static void wait_and_serve(struct kvfree_timer *timer)
+static void wait_for(struct kvfree_timer *timer, unsigned int msec)
 {
-	struct pollfd fds[EVENTS];
-	int i, n;
+	struct pollfd fds[EVENTS] = {
+		[TIMER] = { timer_fd(timer), POLLIN, 0 },
+		[LISTEN] = { timer->listen, POLLIN, 0 },
+		[PRESSURE] = { timer->pressure, POLLPRI, 0 },
+	};
+	int n = poll(fds, EVENTS, (int) msec);
 
-	for (i = 0; i < KVFREE_ALARMS; i++)
-		fds[i] = (struct pollfd) { fd_of(timer, i), POLLIN, 0 };
-	fds[LISTEN] = (struct pollfd) { timer->listen, POLLIN, 0 };
-	fds[PRESSURE] = (struct pollfd) { timer->pressure, POLLPRI, 0 };
-	n = poll(fds, EVENTS, (int) LOOK_MSEC);
 	if (n < 0 && errno == EINVAL)
-		n = select_instead(fds);
+		n = select_instead(fds, msec);
 	/* EBADF: of select(), for what is made anew. */
 	if (n < 0 && errno != EINTR && errno != EAGAIN && errno != EBADF)
-		kvfree_die("poll on the timers: errno %d", errno);
-	for (i = 0; n > 0 && i < KVFREE_ALARMS; i++)
-		if (fds[i].revents)
-			alarm_event(timer, i);
+		kvfree_die("poll on the timer: errno %d", errno);
+	if (n > 0 && fds[TIMER].revents)
+		timer_event(timer);
 	if (n > 0 && fds[PRESSURE].revents)
 		pressure_event(timer, fds[PRESSURE].revents);
 }
@@ -388,7 +428,7 @@ static void repair(struct kvfree_timer *timer)
 		pressure_make(timer);
 	if (!told)
 		told = kvfree_report("the library's descriptors were closed or replaced, by closefrom(), close_range() or dup2() after urcu_kvfree_init(); it made new ones");
-	/* Whatever was asked for of those that are gone. */
+	/* A request may have found no timer. */
 	for (i = 0; i < KVFREE_ALARMS; i++)
 		timer->on_alarm(i);
 }
@@ -399,13 +439,16 @@ static void *timer_thread(void *arg)
 
 	kvfree_launched("kvfree-timer");
 	for (;;) {
+		/* Little passes between the look and the wait, in which what
+		 * happens is not noticed. */
+		unsigned int msec = serve(timer);
 		bool whole = is_whole(timer);
 
 		/* Seq_cst, and after the look: the stop hangs up, too. */
 		if (__atomic_load_n(&timer->stopping, __ATOMIC_SEQ_CST))
 			return NULL;
 		if (whole)
-			wait_and_serve(timer);
+			wait_for(timer, msec);
 		else
 			repair(timer);
 	}
@@ -423,6 +466,8 @@ int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm),
 	timer->stopping = false;
 	timer->on_alarm = on_alarm;
 	timer->on_pressure = on_pressure;
+	memset(timer->asked, 0, sizeof(timer->asked));
+	memset(timer->due, 0, sizeof(timer->due));
 	if (fds_make(timer)) {
 		fds_close(timer);
 		return -1;

@@ -7,25 +7,26 @@
 /*
  * timer.h - the timer thread: where raw contexts hand over to clean ones
  *
- * A raw call arms a timerfd, by system calls which never block and take no lock that
- * the caller could hold. The timer thread wakes, calls the handler that the start gave
- * it, and sleeps again. The handler queues work; it allocates nothing and waits for
- * nothing.
+ * A raw call notes what it asks for and when, and arms the timerfd, by system calls which
+ * never block and take no lock that the caller could hold. The timer thread wakes, calls
+ * the handler that the start gave it, and sleeps again. The handler queues work; it
+ * allocates nothing and waits for nothing.
  *
- * Three timers:
- *  - tick: armed for drain_msec when a page comes into use or something goes
- *    to the emergency list.
- *  - kick: armed for now when batch_bytes wait for a grace period.
- *  - refill: armed for now when a cache ran empty or a raw call found no blank
- *    record, for the back-off time when the allocator failed.
- * Kick and tick are two timers, and not one whose time is shortened, so that re-arming
- * one can never undo the other.
+ * Three alarms:
+ *  - tick: in drain_msec, when a page comes into use or something goes to the
+ *    emergency list.
+ *  - kick: at once, when batch_bytes wait for a grace period.
+ *  - refill: at once when a cache ran empty or a raw call found no blank
+ *    record, after the back-off time when the allocator failed.
+ * One timer serves them all. It only wakes the thread, always a moment after it is
+ * armed; the thread, which may read a clock, keeps the times. So no request ever moves a
+ * timer that another has set, and the library has one descriptor for it and not three.
  *
  * Gates (gate.h) keep all calls but the first from making the system calls.
  *
  * Whose descriptors? A program may close all that it does not know, or put its own
  * over them with dup2(). So nothing is armed, read or closed here before it was
- * seen to be the library's. Timers all have the same inode; ours are told by their
+ * seen to be the library's. Timers all have the same inode; ours is told by its
  * interval, ten years and a mark, which timerfd_gettime() gives back. That costs
  * arming, which is rare, a tenth more. The pipe and the pressure file have inodes of
  * their own. What is closed or replaced between that look and the use of it,
@@ -35,7 +36,7 @@
  * It learns of it from a pipe that nobody writes: poll() returns when a number
  * is closed, and when the writing end is, by whomever. A call that finds its timer
  * gone closes the writing end itself if it is there yet, and so does the
- * stop. Where the numbers of the reading end or of armed timers were given to other
+ * stop. Where the numbers of the reading end or of the armed timer were given to other
  * files and nothing else happened, poll() does not return: the thread looks
  * at them all every ten seconds.
  */
@@ -58,9 +59,13 @@ struct kvfree_inode {
 
 /* Descriptors are above 2, or -1 for none. */
 struct kvfree_timer {
-	bool open;		/* atomic: the timers may be armed */
+	bool open;		/* atomic: alarms may be asked for */
 	bool stopping;		/* atomic: the thread is to end */
-	int fd[KVFREE_ALARMS];	/* atomic, stored by the timer thread */
+	int fd;			/* atomic, stored by the timer thread */
+	/* Atomic: milliseconds from now and one, or 0; the last request stands. */
+	unsigned int asked[KVFREE_ALARMS];
+	/* The timer thread's: when, by kvfree_now_msec(), or 0. */
+	uint64_t due[KVFREE_ALARMS];
 	int hangup;		/* atomic: the pipe's writing end */
 	int listen;		/* timer thread's once started: the reading end */
 	int pressure;		/* timer thread's once started */
@@ -79,17 +84,17 @@ extern unsigned int kvfree_check_look_msec;
 #endif
 
 /* Descriptors, then the thread; 0, or -1 with errno and nothing left. Nothing can be
- * armed yet. */
+ * asked for yet. */
 int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm),
 		void (*on_pressure)(void));
-/* From here on raw calls arm the timers. */
+/* From here on alarms may be asked for. */
 void kvfree_timer_open(void);
 void kvfree_timer_stop(void);
 /* In the child of a fork: close what was inherited. Async-signal-safe. */
 void kvfree_timer_fork_reset(void);
 
-/* Arm @alarm for @msec from now, 0 for at once. False: it failed. Raw-safe, may
- * change errno. */
+/* Ask for @alarm in @msec milliseconds, below UINT_MAX, 0 for at once. False: it failed.
+ * Raw-safe, may change errno. */
 bool kvfree_timer_arm(enum kvfree_alarm alarm, unsigned int msec);
 /* The same behind @gate. False: the gate was closed, or arming failed. */
 bool kvfree_timer_request(enum kvfree_alarm alarm, unsigned int msec,

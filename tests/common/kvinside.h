@@ -134,24 +134,33 @@ static inline bool kvinside_is_quiet(struct kvfree_workqueue *wq)
 	return quiet;
 }
 
-/* Whether @alarm is armed for a time that comes. */
+/* In how many milliseconds @alarm is due; UINT64_MAX: it was not asked for. */
+static inline uint64_t kvinside_due(enum kvfree_alarm alarm)
+{
+	/* Seq_cst: pairs with take_asked(), which stores the other first. */
+	unsigned int asked = __atomic_load_n(&kvfree_timer.asked[alarm],
+			__ATOMIC_SEQ_CST);
+	uint64_t now, due;
+
+	if (asked)
+		return asked - 1;
+	due = __atomic_load_n(&kvfree_timer.due[alarm], __ATOMIC_RELAXED);
+	now = kvfree_now_msec();
+	return !due ? UINT64_MAX : due < now ? 0 : due - now;
+}
+
+/* Whether @alarm was asked for at a time that comes. */
 static inline bool kvinside_is_armed(enum kvfree_alarm alarm)
 {
-	const time_t month = 30 * 24 * 60 * 60;
-	struct itimerspec left;
+	const uint64_t month = UINT64_C(30) * 24 * 60 * 60 * 1000;
 
-	/* Acquire: pairs with timer_make(), as for everybody but the timer thread. */
-	int fd = __atomic_load_n(&kvfree_timer.fd[alarm], __ATOMIC_ACQUIRE);
-
-	if (timerfd_gettime(fd, &left))
-		abort();
-	return left.it_value.tv_sec < month;
+	return kvinside_due(alarm) < month;
 }
 
 /* The opposite: seven weeks. */
 static inline void kvinside_disarm(enum kvfree_alarm alarm)
 {
-	if (!kvfree_timer_arm(alarm, UINT_MAX))
+	if (!kvfree_timer_arm(alarm, UINT_MAX - 1))
 		abort();
 }
 

@@ -21,8 +21,8 @@
 #include "kvchild.h"
 #include "kvinside.h"
 
-/* The pipe, three timers, and one for memory pressure where there is one. */
-#define MOST	6
+/* The pipe, the timer, and one for memory pressure where there is one. */
+#define MOST	4
 
 static int ours[MOST];
 static unsigned int nr_ours;
@@ -34,13 +34,10 @@ static unsigned int nr_ours;
  */
 static __attribute__((no_sanitize("thread"))) void learn(void)
 {
-	unsigned int i;
-
 	nr_ours = 0;
 	ours[nr_ours++] = kvfree_timer.hangup;
 	ours[nr_ours++] = kvfree_timer.listen;
-	for (i = 0; i < KVFREE_ALARMS; i++)
-		ours[nr_ours++] = kvfree_timer.fd[i];
+	ours[nr_ours++] = kvfree_timer.fd;
 	if (kvfree_timer.pressure >= 0)
 		ours[nr_ours++] = kvfree_timer.pressure;
 }

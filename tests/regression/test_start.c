@@ -333,12 +333,12 @@ static int bad_attribute(void)
 }
 
 /*
- * One descriptor more at each try, until there are enough: a pipe and three
- * timers. The one for memory pressure may be missing.
+ * One descriptor more at each try, until there are enough: a pipe and a timer. The one
+ * for memory pressure may be missing.
  */
 static int few_descriptors(void)
 {
-	const unsigned int needed = 5, used = 3;
+	const unsigned int needed = 3, used = 3;
 	struct rlimit few, saved;
 	unsigned int spare;
 

@@ -94,23 +94,21 @@ static bool rings(enum kvfree_alarm alarm, unsigned long times)
 
 static void assert_all_closed(void)
 {
-	unsigned int i;
-
 	assert_int_equal(timer->listen, -1);
 	assert_int_equal(timer->hangup, -1);
 	assert_int_equal(timer->pressure, -1);
-	for (i = 0; i < KVFREE_ALARMS; i++)
-		assert_int_equal(timer->fd[i], -1);
+	assert_int_equal(timer->fd, -1);
 }
 
-TEST(a_start_opens_all_timers_and_a_stop_closes_them)
+TEST(a_start_opens_descriptors_and_a_stop_closes_them)
 {
-	unsigned int fds = kvtest_count_fds(), i;
+	unsigned int fds = kvtest_count_fds();
 
 	assert_int_equal(start(), 0);
 	assert_true(timer->listen > 2 && timer->hangup > 2);
-	for (i = 0; i < KVFREE_ALARMS; i++)
-		assert_true(timer->fd[i] > 2);
+	assert_true(timer->fd > 2);
+	/* And the pressure file, where there is one. */
+	assert_int_equal(kvtest_count_fds(), fds + 3 + (timer->pressure >= 0));
 	assert_true(kvtest_threads_become("kvfree-timer", 1));
 	kvfree_timer_stop();
 	assert_all_closed();
@@ -146,30 +144,21 @@ TEST(nothing_can_be_armed_while_there_is_no_timer)
 
 TEST(the_descriptors_do_not_survive_an_exec)
 {
-	unsigned int i;
-
 	assert_true(fcntl(timer->listen, F_GETFD) & FD_CLOEXEC);
 	assert_true(fcntl(timer->hangup, F_GETFD) & FD_CLOEXEC);
-	for (i = 0; i < KVFREE_ALARMS; i++)
-		assert_true(fcntl(timer->fd[i], F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(timer->fd, F_GETFD) & FD_CLOEXEC);
 }
 
 /* What is open in the child after the reset: nothing. */
 static int open_after_reset(void)
 {
-	int fd[KVFREE_ALARMS + 2], open = 0;
+	int fd[] = { timer->fd, timer->listen, timer->hangup }, open = 0;
 	unsigned int i;
 
-	for (i = 0; i < KVFREE_ALARMS; i++)
-		fd[i] = timer->fd[i];
-	fd[i++] = timer->listen;
-	fd[i++] = timer->hangup;
 	kvfree_timer_fork_reset();
-	while (i--)
+	for (i = 0; i < sizeof(fd) / sizeof(fd[0]); i++)
 		open += fcntl(fd[i], F_GETFD) >= 0;
-	for (i = 0; i < KVFREE_ALARMS; i++)
-		open += timer->fd[i] != -1;
-	open += timer->listen != -1 || timer->hangup != -1;
+	open += timer->fd != -1 || timer->listen != -1 || timer->hangup != -1;
 	return open + kvfree_gate_is_closed(kvfree_gate_read(&timer->tick_gate));
 }
 
@@ -243,16 +232,93 @@ TEST(the_tick_is_armed_once_until_it_is_served)
 	assert_true(is_armed(KVFREE_ALARM_TICK));
 }
 
+static bool is_taken(void *alarm)
+{
+	return !__atomic_load_n(&timer->asked[*(enum kvfree_alarm *) alarm],
+		__ATOMIC_SEQ_CST);
+}
+
 TEST(the_tick_comes_after_drain_msec)
 {
-	struct itimerspec left;
+	enum kvfree_alarm tick = KVFREE_ALARM_TICK;
 
 	__atomic_store_n(&kvfree_conf.drain_msec, 59001, __ATOMIC_RELAXED);
 	kvfree_tick_arm();
-	assert_int_equal(timerfd_gettime(timer->fd[KVFREE_ALARM_TICK], &left),
-		0);
-	assert_true(left.it_value.tv_sec <= 59);
-	assert_int_equal(rung(KVFREE_ALARM_TICK), 0);
+	assert_true(kvinside_due(tick) <= 59001);
+	assert_true(kvtest_wait(is_taken, &tick, KVTEST_LONG));
+	assert_true(kvinside_due(tick) <= 59001);
+	assert_int_equal(rung(tick), 0);
+}
+
+TEST(the_thread_keeps_the_times)
+{
+	uint64_t before = kvtest_msec();
+
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_TICK, 200));
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_REFILL, 100));
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_KICK, 0));
+	assert_true(rings(KVFREE_ALARM_KICK, 1));
+	assert_true(rings(KVFREE_ALARM_REFILL, 1));
+	assert_true(kvtest_msec() - before >= 99);
+	assert_true(rings(KVFREE_ALARM_TICK, 1));
+	assert_true(kvtest_msec() - before >= 199);
+}
+
+/* As with a timer of its own: the last request says when. */
+TEST(a_request_replaces_the_one_before)
+{
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_REFILL, 60000));
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_REFILL, 1));
+	assert_true(rings(KVFREE_ALARM_REFILL, 1));
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_REFILL, 50000));
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_REFILL, 60000));
+	assert_true(kvinside_due(KVFREE_ALARM_REFILL) > 50000);
+	assert_int_equal(rung(KVFREE_ALARM_REFILL), 1);
+}
+
+/* Of the timer itself, in nanoseconds; 0: more than a second. */
+static long expires_in(void)
+{
+	struct itimerspec now;
+
+	assert_int_equal(timerfd_gettime(timer->fd, &now), 0);
+	return now.it_value.tv_sec ? 0 : now.it_value.tv_nsec;
+}
+
+#define A_WHILE	20000	/* nanoseconds: shorter than the timer's time */
+
+/* Whether a second request, a while later, found the timer armed and left it alone; -1 if
+ * it had expired. */
+static int left_alone(void)
+{
+	long first, second, now;
+
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_TICK, 60000));
+	first = expires_in();
+	do
+		now = expires_in();
+	while (now && now > first - A_WHILE);
+	if (!first || !now)
+		return -1;
+	assert_true(kvfree_timer_arm(KVFREE_ALARM_REFILL, 60000));
+	second = expires_in();
+	return second ? second <= now : -1;
+}
+
+/* Else requests without end would keep the thread asleep. Between two of the steps this
+ * thread may lose its processor, hence the count. */
+TEST(a_request_does_not_put_off_a_timer_that_is_armed)
+{
+	int tries = 0, good = 0, seen;
+
+	while (tries < 50) {
+		seen = left_alone();
+		if (seen < 0)
+			continue;
+		tries++;
+		good += seen;
+	}
+	assert_true(good > tries / 2);
 }
 
 TEST(a_request_says_whether_it_armed_the_timer)
@@ -381,7 +447,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
-			a_start_opens_all_timers_and_a_stop_closes_them),
+			a_start_opens_descriptors_and_a_stop_closes_them),
 		cmocka_unit_test(
 			a_start_without_a_thread_closes_what_it_opened_and_was_given),
 		cmocka_unit_test(nothing_can_be_armed_while_there_is_no_timer),
@@ -392,6 +458,9 @@ int main(void)
 		test(an_alarm_leaves_the_others_alone),
 		test(the_tick_is_armed_once_until_it_is_served),
 		test(the_tick_comes_after_drain_msec),
+		test(the_thread_keeps_the_times),
+		test(a_request_replaces_the_one_before),
+		test(a_request_does_not_put_off_a_timer_that_is_armed),
 		test(a_request_says_whether_it_armed_the_timer),
 		test(a_gate_whose_timer_could_not_be_armed_stays_open),
 		test(a_tick_that_could_not_be_armed_is_asked_for_again),
