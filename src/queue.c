@@ -170,8 +170,11 @@ static bool append_slow(struct kvfree_record *record, unsigned int channel,
 /* Ask the timer thread for a grace period. */
 static void kick(struct kvfree_domain *domain)
 {
-	if (!kvfree_domain_over_budget(domain, 1) ||
-	    !kvfree_timer_request(KVFREE_ALARM_KICK, 0, &domain->kick_gate))
+	if (!kvfree_domain_over_budget(domain, 1))
+		return;
+	if (caa_unlikely(kvfree_setting(debug)))
+		kvfree_say_idle();
+	if (!kvfree_timer_request(KVFREE_ALARM_KICK, 0, &domain->kick_gate))
 		return;
 	kvfree_trace(kick, domain);
 	__atomic_fetch_add(&domain->count.kicks, 1, __ATOMIC_RELAXED);

@@ -46,6 +46,27 @@ void kvfree_stopped(void)
 	__atomic_store_n(&failed_msec, 0, __ATOMIC_RELAXED);
 }
 
+/* Not inlined: tests/proofs/disasm.pl knows it by name. */
+__attribute__((noinline)) void kvfree_say_idle(void)
+{
+	static bool told;	/* atomic */
+
+	/* Relaxed: whoever comes first says it. */
+	if (!kvfree_is_running() &&
+	    !__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+		kvfree_warn("raw calls have queued objects that nothing will free: the library does not run after a fork() without its hooks, after urcu_kvfree_exit() or a failed start, and raw calls cannot start it; call urcu_kvfree_init()");
+}
+
+/* With debugging on the raw calls say it themselves. */
+static __attribute__((destructor)) void say_at_last(void)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_for_each_domain(domain)
+		if (kvfree_domain_over_budget(domain, 1))
+			kvfree_say_idle();
+}
+
 /* ------------------------------------------------------------------ */
 /* Start                                                              */
 

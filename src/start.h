@@ -20,6 +20,10 @@ bool kvfree_start_clean(void);
 
 bool kvfree_is_running(void);
 
+/* When a budget of bytes waits, and nothing runs that would free: say so once. Allocates
+ * and blocks as far as writing to stderr does. */
+void kvfree_say_idle(void);
+
 /* In the child of a fork: nothing runs there. Async-signal-safe. */
 void kvfree_stopped(void);
 

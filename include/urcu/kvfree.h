@@ -474,14 +474,15 @@ void urcu_kvfree_rcu_channel_offset_flavor(
  * that another thread is in the middle of at the fork is not finished in the
  * child: its object is not freed there, and may be counted as pending.
  *
- * Without these calls, fork() is safe too: the child starts anew, and what
- * was pending in the parent is never freed in the child. Raw calls in such a child
- * go to the emergency list until its first clean call. But liburcu keeps its own
- * locks over a bare fork(): when one of this library's workers, or another thread,
- * was waiting for a grace period at that moment, every grace period of that flavor
- * hangs in the child, and so do the calls here that wait for one. A child that does
- * more than exec needs these calls; with bp, urcu_bp_before_fork() and its pair
- * are enough.
+ * Without these calls, fork() is safe too: the child starts anew, and what was
+ * pending in the parent is never freed in the child. What raw calls queue in such a
+ * child waits for its first clean call, or for urcu_kvfree_init(); where none comes,
+ * and it is more than batch_bytes, the library says so on stderr as the child ends.
+ * But liburcu keeps its own locks over a bare fork(): when one of this library's
+ * workers, or another thread, was waiting for a grace period at that moment, every
+ * grace period of that flavor hangs in the child, and so do the calls here that wait
+ * for one. A child that does more than exec needs these calls; with bp,
+ * urcu_bp_before_fork() and its pair are enough.
  *
  * before_fork waits for the grace periods and free functions that are under way, and
  * for a few pages of objects at the most, however much is queued.

@@ -32,8 +32,8 @@ my %outside = map { $_ => 1 } qw(pthread_spin_trylock pthread_spin_unlock
 my %beside = (hang_up => { map { $_ => 1 } qw(fstat fstat64 __fxstat
 	__fxstat64 syscall) });
 # The first call of a process, clean by contract; abort with a message; the
-# report of a double free in debugging.
-my %cut = map { $_ => 1 } qw(kvfree_start_clean runtime_start
+# reports of debugging.
+my %cut = map { $_ => 1 } qw(kvfree_start_clean runtime_start kvfree_say_idle
 	kvfree_die report);
 
 my $any_tls = 0;

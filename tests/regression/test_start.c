@@ -6,6 +6,8 @@
  */
 
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cmocka-all.h"
 #include "kvarena.h"
@@ -369,6 +371,76 @@ static int few_descriptors(void)
 	return kvarena_made() == needed && !kvarena_twice() ? KVCHILD_OK : 5;
 }
 
+/* ------------------------------------------------------------------ */
+/* The child of a fork without hooks                                  */
+
+static void queue_more_than_a_budget(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 10000; i++)
+		queue();
+}
+
+static void queue_a_few(void)
+{
+	queue();
+	queue();
+}
+
+static void queue_then_start(void)
+{
+	queue_more_than_a_budget();
+	urcu_kvfree_rcu_mightsleep_flavor(rcu, kvarena_object());
+	if (!kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG))
+		abort();
+}
+
+/* Whose end is not seen. */
+static void queue_and_vanish(void)
+{
+	queue_more_than_a_budget();
+	_exit(0);
+}
+
+static int in_a_child(const char *debug, void (*child)(void))
+{
+	int status;
+	pid_t pid;
+
+	rcu = &urcu_memb_flavor;
+	setenv("URCU_KVFREE_DEBUG", debug, 1);
+	kvtest_start(5, 2);
+	pid = fork();
+	if (!pid) {
+		child();
+		exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid || status)
+		return 1;
+	return KVCHILD_OK;
+}
+
+static int raw_child(void)
+{
+	return in_a_child("0", queue_more_than_a_budget);
+}
+
+static int small_raw_child(void)
+{
+	return in_a_child("0", queue_a_few);
+}
+
+static int child_that_starts(void)
+{
+	return in_a_child("0", queue_then_start);
+}
+
+static int debugged_raw_child(void)
+{
+	return in_a_child("1", queue_and_vanish);
+}
+
 static const struct kvchild_scenario scenarios[] = {
 	{ "raw_first", raw_first },
 	{ "mightsleep_first", mightsleep_first },
@@ -378,6 +450,10 @@ static const struct kvchild_scenario scenarios[] = {
 	{ "calls_beside_a_start", calls_beside_a_start },
 	{ "bad_attribute", bad_attribute },
 	{ "few_descriptors", few_descriptors },
+	{ "raw_child", raw_child },
+	{ "small_raw_child", small_raw_child },
+	{ "child_that_starts", child_that_starts },
+	{ "debugged_raw_child", debugged_raw_child },
 	{ NULL, NULL },
 };
 
@@ -423,6 +499,24 @@ TEST(a_bad_attribute_is_einval_and_starts_nothing)
 	assert_child("bad_attribute");
 }
 
+static void assert_child_says(const char *name, unsigned int lines)
+{
+	char err[4096];
+	int status = kvchild_run(name, err, sizeof(err));
+
+	if (status != KVCHILD_OK || kvchild_count_lines(err) != lines ||
+	    !strstr(err, "call urcu_kvfree_init()") != !lines)
+		fail_msg("%s: %d: %s", name, status, err);
+}
+
+TEST(a_child_whose_raw_calls_nobody_serves_says_so_once)
+{
+	assert_child_says("raw_child", 1);
+	assert_child_says("debugged_raw_child", 1);
+	assert_child_says("small_raw_child", 0);
+	assert_child_says("child_that_starts", 0);
+}
+
 #define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
 #define test_each(f)	kvtest_flavors_test_setup_teardown(f, begin, end)
 
@@ -447,6 +541,7 @@ int main(int argc, char **argv)
 		test(a_start_may_run_beside_calls),
 		test(exit_before_any_start_is_a_no_op),
 		test(a_bad_attribute_is_einval_and_starts_nothing),
+		test(a_child_whose_raw_calls_nobody_serves_says_so_once),
 	};
 	int ret = kvchild_main(argc, argv, scenarios);
 
