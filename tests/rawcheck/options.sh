@@ -213,6 +213,18 @@ if $CC -static -o "$work/static" "$work/empty.c" 2>/dev/null; then
 	expect "static, run by a script" 0 '^urcu-rawcheck: 1 program was not checked' \
 		"$rawcheck" sh -c "'$work/static'; :"
 fi
+# In a namespace of its own, where this system lets one have it.
+without_proc()
+{
+	unshare -m sh -c 'mount -t tmpfs none /proc && exec "$@"' sh "$@"
+}
+if without_proc true 2>/dev/null; then
+	expect "without /proc" 125 '/proc is not there' \
+		without_proc "$rawcheck" "$scenario" once
+	expect "without /proc, --help" 0 "" without_proc "$rawcheck" --help
+else
+	echo "skipped: /proc cannot be taken away"
+fi
 for sanitizer in address thread; do
 	if $CC -fsanitize=$sanitizer -o "$work/sanitized" "$work/empty.c" \
 			2>/dev/null; then

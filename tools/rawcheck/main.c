@@ -245,6 +245,14 @@ static void rc_fill_descriptors(void)
 			exit(RC_EXIT_FAILURE);
 }
 
+/* The launcher and its processes find files and each other by it. */
+static void rc_need_proc(void)
+{
+	if (access("/proc/self/fd", X_OK) < 0)
+		rc_die(RC_EXIT_FAILURE, "/proc is not there, without which no "
+				"program can be checked");
+}
+
 /* From the environment, beside the launcher (in a build tree), or installed. */
 static char *rc_find_library(void)
 {
@@ -337,6 +345,7 @@ int main(int argc, char **argv)
 
 	rc_fill_descriptors();
 	program = rc_parse(argc, argv);
+	rc_need_proc();
 	library = rc_find_library();
 	rc_check_program(program[0]);
 	shared = rc_make_shared(&path);
