@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "kvchild.h"
+#include "kvtest.h"
 
 /*
  * What programs with scenarios want of a sanitizer: an allocation that cannot be
@@ -103,7 +104,7 @@ int kvchild_run_file(const char *path, const char *name, char *err, size_t size)
 
 int kvchild_run(const char *name, char *err, size_t size)
 {
-	return kvchild_run_file("/proc/self/exe", name, err, size);
+	return kvchild_run_file(kvtest_program(), name, err, size);
 }
 
 unsigned int kvchild_count_lines(const char *text)

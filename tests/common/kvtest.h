@@ -112,18 +112,37 @@ void kvtest_start(unsigned int drain_msec, unsigned int workers);
 /* The library's counters of @rcu (NULL: all flavors). */
 struct urcu_kvfree_stats kvtest_stats(const struct rcu_flavor_struct *rcu);
 
-/* Threads of this process whose name starts with @prefix. */
+/* Whether there is a /proc, which a chroot or a sandbox may not have. */
+bool kvtest_has_proc(void);
+
+/* Skips a test that can see what it looks for only in /proc. */
+#define kvtest_needs_proc()						\
+	do {								\
+		if (!kvtest_has_proc()) {				\
+			print_message("skipped: there is no /proc\n");	\
+			skip();						\
+		}							\
+	} while (0)
+
+/* The file that this program was run from. */
+const char *kvtest_program(void);
+
+/* Threads of this process whose name starts with @prefix. Needs /proc. */
 unsigned int kvtest_count_threads(const char *prefix);
 
-/* Until there are @nr of them: a thread that was joined may be listed for a
- * moment yet. False after a long time. */
+/* Whether there are @nr of them. True as well where there is no /proc, so that the rest
+ * of a test is made. */
+bool kvtest_threads_are(const char *prefix, unsigned int nr);
+
+/* Until that is so: a thread that was joined may be listed for a moment yet. False
+ * after a long time. */
 bool kvtest_threads_become(const char *prefix, unsigned int nr);
 
 /*
  * The calling thread's id, and whether the thread with that id sleeps: for tests
  * that let another thread get stuck, or see that it does not. A thread that waits
  * in the library sleeps; so may one that is about to go on, which is why
- * _sleeps looks several times and wants to see it sleep each time.
+ * _sleeps looks several times and wants to see it sleep each time. It needs /proc.
  */
 int kvtest_tid(void);
 bool kvtest_sleeps(int tid);

@@ -140,7 +140,7 @@ static void execute(const struct job *job, int fd)
 		if (!freopen("/dev/null", "w", stderr))
 			_exit(126);
 	set_environment(job->scenario, fd);
-	execv("/proc/self/exe", argv);
+	execv(kvtest_program(), argv);
 	_exit(127);
 }
 

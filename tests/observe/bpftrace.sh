@@ -42,6 +42,7 @@ run_bpftrace()
 
 command -v bpftrace >/dev/null || skip "no bpftrace"
 [ "$(id -u)" = 0 ] || skip "bpftrace wants root"
+[ -e /proc/self/maps ] || skip "there is no /proc, which bpftrace needs"
 [ "$(setting build_triplet)" = "$(setting host_triplet)" ] || skip "built for another system"
 ! has_sanitizer "$program" || skip "the program has a sanitizer"
 [ -e "$library" ] || library=$program

@@ -55,6 +55,10 @@ test -x "$rawcheck" && test -s "$list" || {
 	echo "SKIP: no urcu-rawcheck"
 	exit 77
 }
+test -e /proc/self/fd || {
+	echo "SKIP: there is no /proc, which the tool needs"
+	exit 77
+}
 if nm "$builddir/tests/proofs/storm" | grep -q '__asan_report\|__tsan_func\|__gcov'; then
 	echo "SKIP: built with a sanitizer or coverage counters, which allocate themselves"
 	exit 77

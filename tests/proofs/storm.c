@@ -436,6 +436,8 @@ int main(void)
 	/* The shrinker holds refills for that long. */
 	setenv("URCU_KVFREE_REFILL_BACKOFF_MSEC", "10", 1);
 	proof_start("storm", proof_long() ? 300 : 60);
+	if (!kvtest_has_proc())
+		proof_skip("there is no /proc to find the threads in");
 	sigaction(STORM, &sa, NULL);
 	sigaction(NESTED, &sa, NULL);
 	for (f = kvtest_flavors; f->name; f++)

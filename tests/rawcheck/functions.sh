@@ -17,6 +17,11 @@ if grep -q '__[a-z]*san_' "$top_builddir/tests/rawcheck/scenario"; then
 	exit 77
 fi
 
+if [ ! -e /proc/self/fd ]; then
+	echo "skipped: there is no /proc, which the tool needs"
+	exit 77
+fi
+
 work=$(mktemp -d "${TMPDIR:-/tmp}/rawcheck.XXXXXX") || exit 99
 trap 'rm -rf "$work"' EXIT
 trap 'exit 99' HUP INT TERM

@@ -9,6 +9,10 @@
 # sanitizer, valgrind. LeakSanitizer also looks into large memory, in both.
 
 set -u
+[ -e /proc/self/maps ] || {
+	echo "SKIP: there is no /proc, which leak checkers need"
+	exit 77
+}
 pending=$top_builddir/tests/regression/pending
 log=${TMPDIR:-/tmp}/leaks-$$.log
 known=${TMPDIR:-/tmp}/leaks-$$.supp

@@ -209,11 +209,13 @@ static void let_go_and_join(struct caller *caller, pthread_t tid)
 static void a_clean_caller_over_the_cap_waits_for_the_grace_period(void **state)
 {
 	struct caller caller = { .rcu = &kvgp_flavor };
-	pthread_t tid = start_held(&caller);
 	unsigned int calls;
+	pthread_t tid;
 	bool waits;
 
 	(void) state;
+	kvtest_needs_proc();
+	tid = start_held(&caller);
 	waits = kvtest_wait(waits_or_is_through, &caller, KVTEST_LONG);
 	calls = calls_of(&caller);
 	let_go_and_join(&caller, tid);

@@ -237,7 +237,7 @@ TEST(without_any_value_there_is_not_a_word)
 /* A set-user-ID copy of this program, as @path; false: that cannot be had. */
 static bool make_setuid_copy(char *path)
 {
-	int out = mkstemp(path), in = open("/proc/self/exe", O_RDONLY);
+	int out = mkstemp(path), in = open(kvtest_program(), O_RDONLY);
 	struct stat st;
 	off_t done = 0;
 	bool good;

@@ -188,6 +188,7 @@ static void before_fork_waits_for_pieces_not_for_all_that_is_ripe(void **state)
 {
 	pthread_t tid;
 
+	kvtest_needs_proc();
 	(void) state;
 	start_with_many_pages();
 	freeing = forker = 0;

@@ -405,6 +405,7 @@ TEST(the_range_is_not_in_the_way_of_a_limit_that_comes_later)
 	if (!MAY_LIMIT)
 		skip();
 	kvinside_needs_range();
+	kvtest_needs_proc();
 	assert_int_equal(kvchild_run("limited_later", err, sizeof(err)),
 		KVCHILD_OK);
 }

@@ -282,5 +282,9 @@ int main(void)
 		kvtest_flavors_test(they_do_not_wake_when_all_is_freed),
 	};
 
+	if (!kvtest_has_proc()) {
+		fprintf(stderr, "SKIP: there is no /proc to look at threads in\n");
+		return 77;
+	}
 	return kvtest_run(tests);
 }

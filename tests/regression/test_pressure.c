@@ -9,6 +9,7 @@
  */
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -147,12 +148,27 @@ TEST(a_pressure_file_that_is_gone_is_closed)
 	end();
 }
 
-/* The real thing, where the kernel has it: opened or skipped, never an error. */
+static bool system_takes_triggers(void)
+{
+	static const char trigger[] = "some 200000 2000000";
+	int fd = open("/proc/pressure/memory", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	bool takes = fd >= 0 &&
+		write(fd, trigger, sizeof(trigger)) == (ssize_t) sizeof(trigger);
+
+	if (fd >= 0)
+		close(fd);
+	return takes;
+}
+
+/* The real thing, where the kernel has it: opened or left out, never an error. A
+ * control group's file may be there without the system's. */
 TEST(a_system_without_pressure_files_starts_as_well)
 {
 	assert_int_equal(urcu_kvfree_init(NULL), 0);
-	assert_true((access("/proc/pressure/memory", W_OK) == 0) ==
-		(kvfree_timer.pressure >= 0));
+	if (system_takes_triggers())
+		assert_true(kvfree_timer.pressure >= 0);
+	else
+		print_message("/proc/pressure/memory takes no trigger here\n");
 	urcu_kvfree_exit();
 }
 

@@ -282,12 +282,14 @@ static void assert_ends_well(const char *name)
 
 static void init_while_the_library_runs_holds_up_no_grace_period(void **state)
 {
+	kvtest_needs_proc();
 	(void) state;
 	assert_ends_well("init_between_fork_hooks");
 }
 
 static void a_barrier_of_another_flavor_takes_the_caller_offline(void **state)
 {
+	kvtest_needs_proc();
 	(void) state;
 	assert_ends_well("barrier_of_another_flavor");
 	assert_ends_well("barrier_and_first_use");
@@ -297,6 +299,7 @@ static void a_barrier_of_another_flavor_takes_the_caller_offline(void **state)
 static void shrink_and_destroy_take_the_caller_offline_on_a_flavor_yet_unused(
 		void **state)
 {
+	kvtest_needs_proc();
 	(void) state;
 	assert_ends_well("shrink_and_first_use");
 	assert_ends_well("destroy_and_first_use");
@@ -304,6 +307,7 @@ static void shrink_and_destroy_take_the_caller_offline_on_a_flavor_yet_unused(
 
 static void exit_takes_the_caller_offline_on_a_flavor_yet_unused(void **state)
 {
+	kvtest_needs_proc();
 	(void) state;
 	assert_ends_well("exit_and_first_use");
 }
@@ -311,12 +315,14 @@ static void exit_takes_the_caller_offline_on_a_flavor_yet_unused(void **state)
 static void before_fork_takes_the_caller_offline_on_a_flavor_yet_unused(
 		void **state)
 {
+	kvtest_needs_proc();
 	(void) state;
 	assert_ends_well("before_fork_and_first_use");
 }
 
 static void mightsleep_of_another_flavor_waits_offline(void **state)
 {
+	kvtest_needs_proc();
 	(void) state;
 	assert_ends_well("mightsleep_without_memory");
 }

@@ -276,7 +276,8 @@ static size_t range_bytes(bool dumped)
 	size_t sum = 0;
 	char line[512];
 
-	assert_non_null(file);
+	if (!file)
+		return 0;
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2) {
 			first = from;
@@ -297,9 +298,10 @@ TEST(core_files_hold_what_is_allocated_and_no_more)
 	char *ptr = kvfree_area_alloc(UNIT + 1);
 
 	assert_non_null(ptr);
-	/* An emulator may show another process's mappings. */
+	/* There may be no /proc, and an emulator may show another process's mappings. */
 	if (range_bytes(true) + range_bytes(false) == 0) {
 		kvfree_area_free(ptr);
+		print_message("skipped: /proc does not show the mappings\n");
 		skip();
 	}
 	assert_int_equal(range_bytes(true), kvfree_area_usable(ptr));

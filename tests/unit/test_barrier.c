@@ -205,6 +205,7 @@ TEST(a_barrier_waits_for_its_grace_period)
 {
 	pthread_t tid;
 
+	kvtest_needs_proc();
 	queue();
 	kvgp_hold();
 	tid = start_barrier();
@@ -227,6 +228,7 @@ TEST(a_barrier_waits_for_what_a_worker_took_before)
 {
 	pthread_t worker, tid;
 
+	kvtest_needs_proc();
 	queue();
 	close_pages();
 	assert_true(kvfree_domain_run(domain));
@@ -257,6 +259,7 @@ TEST(a_barrier_waits_for_what_an_owner_took_before)
 {
 	pthread_t owner, tid;
 
+	kvtest_needs_proc();
 	kvhold_at(KVFREE_HOOK_VICTIM);
 	owner = kvtest_thread(queue_and_free, NULL);
 	assert_true(kvhold_wait());
@@ -271,6 +274,7 @@ TEST(a_barrier_waits_for_a_record_whose_lock_is_held)
 {
 	pthread_t tid;
 
+	kvtest_needs_proc();
 	queue();
 	kvinside_lock(record);
 	tid = start_barrier();

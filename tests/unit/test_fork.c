@@ -122,7 +122,7 @@ static int is_new(void)
 
 	if (stats.queued || stats.freed || stats.pages || stats.threads)
 		return 1;
-	if (kvtest_count_threads("kvfree-"))
+	if (!kvtest_threads_are("kvfree-", 0))
 		return 2;
 	return 0;
 }
@@ -168,7 +168,7 @@ static int raw_calls_wait_for_a_clean_one(void)
 
 	for (i = 0; i < 10; i++)
 		urcu_kvfree_rcu_flavor(rcu, kvarena_object(), head);
-	if (kvtest_count_threads("kvfree-"))
+	if (!kvtest_threads_are("kvfree-", 0))
 		return 1;
 	if (kvtest_stats(rcu).emergency != 10)
 		return 2;
@@ -327,7 +327,7 @@ TEST(hooks_may_be_nested)
 	if (!pid) {
 		alarm(CHILD_HANGS_AFTER);
 		if (urcu_kvfree_after_fork_child() ||
-		    kvtest_count_threads("kvfree-") ||
+		    !kvtest_threads_are("kvfree-", 0) ||
 		    urcu_kvfree_after_fork_child())
 			_exit(99);
 		_exit(frees_its_copy());
@@ -358,7 +358,7 @@ TEST(with_hooks_a_child_of_a_child_has_it_all)
 
 static int works_after_a_failed_start(void)
 {
-	if (kvtest_count_threads("kvfree-"))
+	if (!kvtest_threads_are("kvfree-", 0))
 		return 1;
 	kvfault_threads_after(-1);
 	kvfree_conf.refill_backoff_msec = 0;	/* tried again at once */

@@ -385,6 +385,7 @@ TEST(over_the_cap_a_clean_call_waits_and_a_raw_call_does_not)
 {
 	pthread_t tid;
 
+	kvtest_needs_proc();
 	kvgp_let_go();
 	urcu_kvfree_exit();
 	start(2 * BUDGET_BYTES);

@@ -171,6 +171,7 @@ TEST(a_hand_that_is_open_is_waited_for)
 	struct kvfree_hand first, second;
 	pthread_t tid;
 
+	kvtest_needs_proc();
 	kvfree_hand_open(domain, &first);
 	kvfree_hand_open(domain, &second);
 	tid = start_waiter(&fn);
@@ -189,6 +190,7 @@ TEST(a_hand_that_opens_later_is_not_waited_for)
 	struct kvfree_hand before, after;
 	pthread_t tid;
 
+	kvtest_needs_proc();
 	kvfree_hand_open(domain, &before);
 	tid = start_waiter(&fn);
 	assert_true(kvtest_wait(waiter_sleeps, NULL, KVTEST_LONG));
@@ -205,6 +207,7 @@ TEST(a_hold_waits_for_those_that_are_open)
 	struct kvfree_hand hand;
 	pthread_t tid;
 
+	kvtest_needs_proc();
 	kvfree_hand_open(domain, &hand);
 	tid = start_waiter(&fn);
 	assert_true(kvtest_wait(waiter_sleeps, NULL, KVTEST_LONG));
@@ -227,6 +230,7 @@ TEST(during_a_hold_none_opens)
 	void (*fn)(struct kvfree_domain *) = open_and_close;
 	pthread_t tid;
 
+	kvtest_needs_proc();
 	kvfree_hands_hold(domain);
 	tid = start_waiter(&fn);
 	assert_true(kvtest_wait(waiter_sleeps, NULL, KVTEST_LONG));
@@ -723,6 +727,7 @@ TEST(a_barrier_waits_for_the_part_of_a_chain_that_a_worker_has)
 	pthread_t worker, tid;
 	unsigned int i;
 
+	kvtest_needs_proc();
 	sem_init(&in_free, 0, 0);
 	sem_init(&free_on, 0, 0);
 	/* The last that is pushed is the first of the chain. */
@@ -791,6 +796,7 @@ TEST(a_barrier_waits_for_what_an_owner_has_in_hand)
 	void (*fn)(struct kvfree_domain *) = reap_others_record;
 	pthread_t owner, tid;
 
+	kvtest_needs_proc();
 	kvhold_at(KVFREE_HOOK_VICTIM);
 	owner = kvtest_thread(own_and_free, NULL);
 	assert_true(kvhold_wait());
@@ -808,6 +814,7 @@ TEST(a_barrier_waits_for_a_lock_that_is_held)
 	void (*fn)(struct kvfree_domain *) = reap_whole_record;
 	pthread_t tid;
 
+	kvtest_needs_proc();
 	queue_page(1);
 	run_grace_period();
 	kvinside_lock(record);

@@ -154,7 +154,7 @@ TEST(a_tick_with_nothing_queued_begins_no_grace_period)
 
 	tick_and_settle();
 	assert_int_equal(kvgp_begun(), gp);
-	assert_int_equal(kvtest_count_threads("kvfree-gp"), 0);
+	assert_true(kvtest_threads_are("kvfree-gp", 0));
 }
 
 static bool tick_is_armed(void)
@@ -331,7 +331,7 @@ TEST(while_they_are_short_a_clean_call_runs_the_next_itself)
 	assert_int_equal(helped(), before + 1);
 	assert_int_equal(kvgp_begun(), gp + 1);
 	assert_true(is_runner());
-	assert_int_equal(kvtest_count_threads("kvfree-gp"), 0);
+	assert_true(kvtest_threads_are("kvfree-gp", 0));
 	assert_int_equal(kvtest_stats(&kvgp_flavor).grace_periods, gp + 1);
 }
 
@@ -347,7 +347,7 @@ TEST(while_they_are_long_it_asks_for_one_and_goes_on)
 	queue_clean(2 * BUDGET);
 	assert_int_equal(helped(), before);
 	assert_int_equal(kvgp_begun(), gp + 1);
-	assert_int_equal(kvtest_count_threads("kvfree-gp"), 1);
+	assert_true(kvtest_threads_are("kvfree-gp", 1));
 }
 
 /* No thread of the library gets a processor, say. */
@@ -465,12 +465,12 @@ TEST(each_domain_in_use_has_one_grace_period_thread)
 	kvfree_service_request_gp(domain);
 	kvfree_service_request_gp(domain);
 	kvinside_settle();
-	assert_int_equal(kvtest_count_threads("kvfree-gp"), 1);
+	assert_true(kvtest_threads_are("kvfree-gp", 1));
 	kvfree_service_request_gp(kvfree_domain_get(&urcu_mb_flavor));
 	kvinside_settle();
 	kvfree_service_request_gp(domain);
 	kvinside_settle();
-	assert_int_equal(kvtest_count_threads("kvfree-gp"), 2);
+	assert_true(kvtest_threads_are("kvfree-gp", 2));
 	urcu_kvfree_exit();
 	assert_true(kvtest_threads_become("kvfree-", 0));
 	start(2);
@@ -554,12 +554,12 @@ TEST(without_a_thread_for_grace_periods_they_come_all_the_same)
 	kvfault_threads_after(0);
 	queue_raw(3);
 	tick_and_settle();
-	assert_int_equal(kvtest_count_threads("kvfree-gp"), 0);
+	assert_true(kvtest_threads_are("kvfree-gp", 0));
 	kvarena_assert_exact();
 	kvfault_threads_after(-1);
 	queue_raw(3);
 	tick_and_settle();
-	assert_int_equal(kvtest_count_threads("kvfree-gp"), 1);
+	assert_true(kvtest_threads_are("kvfree-gp", 1));
 	kvarena_assert_exact();
 }
 
@@ -629,6 +629,7 @@ static void assert_rest_waits(void)
 
 TEST(rest_waits_for_the_piece_that_a_worker_has)
 {
+	kvtest_needs_proc();
 	queue_raw(3);
 	kvinside_ripen(record);
 	kvhold_at(KVFREE_HOOK_PIECE);
@@ -638,6 +639,7 @@ TEST(rest_waits_for_the_piece_that_a_worker_has)
 
 TEST(rest_waits_for_the_grace_period_that_runs)
 {
+	kvtest_needs_proc();
 	queue_raw(3);
 	kvhold_at(KVFREE_HOOK_GRACE_PERIOD_OVER);
 	assert_true(kvfree_timer_arm(KVFREE_ALARM_TICK, 0));
@@ -658,6 +660,7 @@ TEST(rest_waits_for_what_an_owner_has_in_hand)
 {
 	pthread_t owner;
 
+	kvtest_needs_proc();
 	kvhold_at(KVFREE_HOOK_VICTIM);
 	owner = kvtest_thread(queue_and_free, NULL);
 	assert_rest_waits();

@@ -218,6 +218,7 @@ TEST(init_waits_for_the_lock)
 {
 	pthread_t tid;
 
+	kvtest_needs_proc();
 	urcu_kvfree_exit();
 	kvfree_mutex_lock(&kvfree_start_lock, KVFREE_RANK_START);
 	tid = start_init();
