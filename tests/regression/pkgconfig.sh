@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SPDX-FileCopyrightText: The liburcu-kvfree authors
 #
-# pkgconfig.sh - the ten lines of the README build with pkg-config's flags,
-# against the library in the build tree
+# pkgconfig.sh - the first program of the README builds by the README's command, against
+# the library in the build tree, and so does a program that asks for static flags
 
 set -u
 . "$top_srcdir/tests/regression/functions.sh"
@@ -18,21 +18,12 @@ for lib in "$libs"/liburcu-kvfree.a "$libs"/liburcu-kvfree.so; do
 	has_sanitizer "$lib" && exit 77
 done
 
-cat >"$dir/x.c" <<EOT
-#include <urcu.h>
-#include <urcu/kvfree.h>
-#include <stdlib.h>
-
-struct node { int value; struct rcu_head head; };
-
-int main(void)
-{
-	struct node *old = (struct node *) malloc(sizeof(*old));
-
-	urcu_kvfree_rcu(old, head);
-	return urcu_kvfree_rcu_barrier();
-}
-EOT
+# The first piece of C, and the commands that follow it.
+awk '/^```$/ && on	{ exit } on { print } /^```c$/ { on = 1 }' \
+	"$top_srcdir/README.md" >"$dir/config.c"
+cp "$dir/config.c" "$dir/x.c"
+awk '/^```c$/ { c = 1 } /^```$/ && on { exit } on { print } /^```sh$/ && c { on = 1 }' \
+	"$top_srcdir/README.md" >"$dir/commands"
 
 flags()
 {
@@ -58,4 +49,24 @@ for build in "${CC:-cc} x.c" "c++ -x c++ x.c -x none"; do
 		failed=1
 	}
 done
+
+# The README's own words, where cc and pkg-config are those of this build.
+tool()
+{
+	mkdir -p "$dir/bin"
+	printf '#!/bin/sh\nexec %s\n' "$2" >"$dir/bin/$1"
+	chmod +x "$dir/bin/$1"
+}
+tool cc "$CC \"\$@\" $(setting LDFLAGS)"
+tool pkg-config "env PKG_CONFIG_PATH='$libs/..${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}' \
+	$(command -v pkg-config) --define-variable=libdir='$libs' \
+	--define-variable=includedir='$include' \"\$@\""
+grep -q '^cc .*config\.c' "$dir/commands" || {
+	echo "FAIL: no command in the README compiles its program"
+	failed=1
+}
+(cd "$dir" && PATH=$dir/bin:$PATH LD_LIBRARY_PATH=$libs sh -e ./commands) || {
+	echo "FAIL: the README's commands"
+	failed=1
+}
 exit $failed
