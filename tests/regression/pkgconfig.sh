@@ -32,7 +32,7 @@ flags()
 		--define-variable=includedir="$include" "$@"
 }
 
-[ "$(flags --modversion liburcu-kvfree)" = 0.1.0 ] || {
+[ "$(flags --modversion liburcu-kvfree)" = "$(setting PACKAGE_VERSION)" ] || {
 	echo "FAIL: version"
 	exit 1
 }
