@@ -1,30 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <cmocka.h>
-
+#include "cmocka-all.h"
 #include "histogram.h"
 
 static struct histogram h, other;
 
-static int reset(void **state)
+FIXTURE(reset)
 {
-	(void) state;
 	histogram_reset(&h);
 	histogram_reset(&other);
 	return 0;
 }
 
-static void cells_are_contiguous_and_end_at_their_value(void **state)
+TEST(cells_are_contiguous_and_end_at_their_value)
 {
 	unsigned int cell;
 
-	(void) state;
 	for (cell = 0; cell + 1 < HISTOGRAM_CELLS; cell++) {
 		uint64_t last = histogram_cell_value(cell);
 
@@ -35,11 +27,10 @@ static void cells_are_contiguous_and_end_at_their_value(void **state)
 	assert_true(histogram_cell_value(HISTOGRAM_CELLS - 1) == UINT64_MAX);
 }
 
-static void a_value_is_kept_to_one_percent(void **state)
+TEST(a_value_is_kept_to_one_percent)
 {
 	uint64_t value;
 
-	(void) state;
 	for (value = 1; value < UINT64_MAX / 3; value += value / 7 + 1) {
 		uint64_t kept = histogram_cell_value(histogram_cell(value));
 
@@ -48,11 +39,10 @@ static void a_value_is_kept_to_one_percent(void **state)
 	}
 }
 
-static void percentiles_of_a_ramp(void **state)
+TEST(percentiles_of_a_ramp)
 {
 	uint64_t value;
 
-	(void) state;
 	for (value = 1; value <= 100000; value++)
 		histogram_record(&h, value);
 	assert_true(histogram_percentile(&h, 50) >= 50000);
@@ -62,11 +52,10 @@ static void percentiles_of_a_ramp(void **state)
 	assert_int_equal(h.total, 100000);
 }
 
-static void one_outlier_is_the_maximum_and_no_percentile_below(void **state)
+TEST(one_outlier_is_the_maximum_and_no_percentile_below)
 {
 	int i;
 
-	(void) state;
 	for (i = 0; i < 99999; i++)
 		histogram_record(&h, 10);
 	histogram_record(&h, 123456789);
@@ -74,16 +63,14 @@ static void one_outlier_is_the_maximum_and_no_percentile_below(void **state)
 	assert_int_equal(histogram_percentile(&h, 100), 123456789);
 }
 
-static void empty_gives_zero(void **state)
+TEST(empty_gives_zero)
 {
-	(void) state;
 	assert_int_equal(histogram_percentile(&h, 50), 0);
 	assert_int_equal(histogram_percentile(&h, 100), 0);
 }
 
-static void adding_two_is_recording_both(void **state)
+TEST(adding_two_is_recording_both)
 {
-	(void) state;
 	histogram_record(&h, 5);
 	histogram_record(&other, 7000);
 	histogram_add(&h, &other);

@@ -24,6 +24,9 @@
 /* Define a test; one that runs on each flavor gets it with kvtest_of(state). */
 #define TEST(name)							\
 	static void name(void **state __attribute__((unused)))
+/* Define what runs before or after tests; it returns 0 if all is well. */
+#define FIXTURE(name)							\
+	static int name(void **state __attribute__((unused)))
 
 /* Four entries of a test table: the test once on each flavor. The test gets
  * its flavor through kvtest_of(). */

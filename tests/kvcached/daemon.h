@@ -12,14 +12,10 @@
  * called from any thread and tell of a failure.
  */
 
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <sys/types.h>
 
-#include <cmocka.h>
+#include "cmocka-all.h"
 
 /* A test program that takes so long hangs. */
 #define HANGS_AFTER_SEC	600

@@ -32,19 +32,17 @@
 
 static struct daemon the_daemon;
 
-static int start(void **state)
+FIXTURE(start)
 {
 	static const char *const args[] = { "-c", "40", "-m", "32", NULL };
 
-	(void) state;
 	daemon_start(&the_daemon, args);
 	return 0;
 }
 
 /* Stopped in whatever state the test left it: nothing lost, nothing twice. */
-static int stop(void **state)
+FIXTURE(stop)
 {
-	(void) state;
 	if (daemon_stop(&the_daemon))
 		return -1;
 	return the_daemon.queued == the_daemon.freed ? 0 : -1;
@@ -100,11 +98,10 @@ static bool increment(int fd)
 	return sends_and_gets(fd, "incr n 1\r\n", NULL);
 }
 
-static void incr_loses_no_count_to_another_client(void **state)
+TEST(incr_loses_no_count_to_another_client)
 {
 	int fd = daemon_connect(&the_daemon);
 
-	(void) state;
 	talk(fd, "set n 0 0 1\r\n0\r\n", "STORED\r\n");
 	run_clients(increment);
 	talk(fd, "get n\r\n", "VALUE n 0 5\r\n16000\r\nEND\r\n");
@@ -139,11 +136,10 @@ static bool increment_by_cas(int fd)
 	}
 }
 
-static void cas_loses_no_count_to_another_client(void **state)
+TEST(cas_loses_no_count_to_another_client)
 {
 	int fd = daemon_connect(&the_daemon);
 
-	(void) state;
 	talk(fd, "set c 0 0 1\r\n0\r\n", "STORED\r\n");
 	run_clients(increment_by_cas);
 	talk(fd, "get c\r\n", "VALUE c 0 5\r\n16000\r\nEND\r\n");
@@ -155,12 +151,11 @@ static bool append_one(int fd)
 	return sends_and_gets(fd, "append a 0 0 1\r\nx\r\n", "STORED");
 }
 
-static void append_loses_no_byte_to_another_client(void **state)
+TEST(append_loses_no_byte_to_another_client)
 {
 	int fd = daemon_connect(&the_daemon);
 	char line[64];
 
-	(void) state;
 	talk(fd, "set a 0 0 0\r\n\r\n", "STORED\r\n");
 	run_clients(append_one);
 	say(fd, "get a\r\n");
@@ -183,9 +178,8 @@ static bool add_or_delete(int fd)
 		sends_and_gets(fd, "delete x\r\n", "DELETED");
 }
 
-static void add_lets_one_client_win(void **state)
+TEST(add_lets_one_client_win)
 {
-	(void) state;
 	run_clients(add_or_delete);
 }
 
@@ -214,14 +208,13 @@ static void set_value(int fd, const char *key, size_t len)
 	test_free(value);
 }
 
-static void client_that_does_not_read_is_made_to_wait(void **state)
+TEST(client_that_does_not_read_is_made_to_wait)
 {
 	int greedy = daemon_connect(&the_daemon);
 	int other = daemon_connect(&the_daemon);
 	size_t rss;
 	char get[4096] = "get";
 
-	(void) state;
 	needs_rss();
 	set_value(greedy, "big", MEGABYTE);
 	for (int i = 0; i < 1000; i++)
@@ -237,13 +230,12 @@ static void client_that_does_not_read_is_made_to_wait(void **state)
 	close(other);
 }
 
-static void reply_larger_than_all_buffers_arrives_whole(void **state)
+TEST(reply_larger_than_all_buffers_arrives_whole)
 {
 	static const char header[] = "VALUE big 0 1048576\r\n";
 	int fd = daemon_connect(&the_daemon);
 	char *value = test_malloc(MEGABYTE + 2);
 
-	(void) state;
 	set_value(fd, "big", MEGABYTE);
 	say(fd, "get big big big big big big big big big big big big\r\n");
 	usleep(100 * 1000);
@@ -268,13 +260,12 @@ static void *send_many_gets(void *arg)
 	return &sent;
 }
 
-static void pipelined_commands_are_answered_one_by_one(void **state)
+TEST(pipelined_commands_are_answered_one_by_one)
 {
 	int fd = daemon_connect(&the_daemon);
 	pthread_t sender;
 	void *sent;
 
-	(void) state;
 	talk(fd, "set k 0 0 1\r\na\r\n", "STORED\r\n");
 	assert_int_equal(pthread_create(&sender, NULL, send_many_gets, &fd), 0);
 	usleep(200 * 1000);
@@ -291,13 +282,12 @@ static void pipelined_commands_are_answered_one_by_one(void **state)
 
 /* Twenty bytes of input make a megabyte of garbage each. ThreadSanitizer takes some 30 ms
  * for each on a busy machine. */
-static void garbage_of_large_items_is_bounded(void **state)
+TEST(garbage_of_large_items_is_bounded)
 {
 	enum { APPENDS = 400 };
 	int fd = daemon_connect(&the_daemon);
 	size_t rss;
 
-	(void) state;
 	needs_rss();
 	set_value(fd, "big", MEGABYTE - 1000);
 	rss = daemon_rss(&the_daemon);
@@ -309,12 +299,11 @@ static void garbage_of_large_items_is_bounded(void **state)
 	close(fd);
 }
 
-static void memory_limit_evicts_the_oldest(void **state)
+TEST(memory_limit_evicts_the_oldest)
 {
 	int fd = daemon_connect(&the_daemon);
 	char key[32];
 
-	(void) state;
 	needs_rss();
 	for (int i = 0; i < 200; i++) {
 		snprintf(key, sizeof(key), "key%d", i);
@@ -358,13 +347,12 @@ static bool holds(uint64_t bytes)
 }
 
 /* Values of a megabyte, of which as many as fit, and four more, are nearly there. */
-static void values_under_way_cannot_take_more_than_all_memory(void **state)
+TEST(values_under_way_cannot_take_more_than_all_memory)
 {
 	enum { FIT = 32, ALL = 36, SENT = 1040000 };
 	char *value = test_malloc(SENT);
 	int fds[ALL], refused = 0;
 
-	(void) state;
 	memset(value, 'v', SENT);
 	for (int i = 0; i < ALL; i++) {
 		fds[i] = daemon_connect(&the_daemon);
@@ -385,11 +373,10 @@ static void values_under_way_cannot_take_more_than_all_memory(void **state)
 }
 
 /* O20 */
-static void announced_values_evict_nothing(void **state)
+TEST(announced_values_evict_nothing)
 {
 	int fd = daemon_connect(&the_daemon), fds[36];
 
-	(void) state;
 	talk(fd, "set kept 0 0 4\r\nhere\r\n", "STORED\r\n");
 	for (int i = 0; i < 36; i++) {
 		fds[i] = daemon_connect(&the_daemon);
@@ -407,11 +394,10 @@ static void announced_values_evict_nothing(void **state)
 /* ------------------------------------------------------------------ */
 /* Clients that are slow                                              */
 
-static int start_impatient(void **state)
+FIXTURE(start_impatient)
 {
 	static const char *const args[] = { "-T", "1", NULL };
 
-	(void) state;
 	daemon_start(&the_daemon, args);
 	return 0;
 }
@@ -429,13 +415,12 @@ static bool is_closed_while_it_sends(int fd)
 	return false;
 }
 
-static void client_that_sends_too_slowly_is_closed(void **state)
+TEST(client_that_sends_too_slowly_is_closed)
 {
 	int idle = daemon_connect(&the_daemon);
 	int line = daemon_connect(&the_daemon);
 	int value = daemon_connect(&the_daemon);
 
-	(void) state;
 	talk(idle, "get none\r\n", "END\r\n");
 	say(line, "get unfinished");
 	say(value, "set k 0 0 2000\r\n");
@@ -463,11 +448,10 @@ static bool becomes(const char *stat, uint64_t value)
 	return false;
 }
 
-static void client_that_leaves_midway_leaves_nothing(void **state)
+TEST(client_that_leaves_midway_leaves_nothing)
 {
 	int fd;
 
-	(void) state;
 	/* Fewer than the limit, all of which may be there at once. */
 	for (int i = 0; i < 30; i++) {
 		fd = daemon_connect(&the_daemon);
@@ -478,12 +462,11 @@ static void client_that_leaves_midway_leaves_nothing(void **state)
 	assert_true(becomes("curr_connections", 1));
 }
 
-static void client_that_resets_its_connection_harms_nobody(void **state)
+TEST(client_that_resets_its_connection_harms_nobody)
 {
 	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 	int fd = daemon_connect(&the_daemon);
 
-	(void) state;
 	set_value(fd, "big", MEGABYTE);
 	for (int i = 0; i < 30; i++) {
 		int other = daemon_connect(&the_daemon);
@@ -497,11 +480,10 @@ static void client_that_resets_its_connection_harms_nobody(void **state)
 	close(fd);
 }
 
-static void one_connection_too_many_is_told_so(void **state)
+TEST(one_connection_too_many_is_told_so)
 {
 	int fds[41];
 
-	(void) state;
 	for (int i = 0; i < 40; i++) {
 		fds[i] = daemon_connect(&the_daemon);
 		talk(fds[i], "get none\r\n", "END\r\n");
@@ -513,9 +495,8 @@ static void one_connection_too_many_is_told_so(void **state)
 		close(fds[i]);
 }
 
-static void it_stops_while_clients_are_midway(void **state)
+TEST(it_stops_while_clients_are_midway)
 {
-	(void) state;
 	for (int i = 0; i < 20; i++) {
 		int fd = daemon_connect(&the_daemon);
 
@@ -529,7 +510,7 @@ static void it_stops_while_clients_are_midway(void **state)
 /* ------------------------------------------------------------------ */
 /* Start                                                              */
 
-static void exit_status_tells_what_was_wrong(void **state)
+TEST(exit_status_tells_what_was_wrong)
 {
 	char port[16];
 	const char *const help[] = { "--help", NULL };
@@ -541,7 +522,6 @@ static void exit_status_tells_what_was_wrong(void **state)
 	const char *const bad_address[] = { "-p", "0", "-l", "192.0.2.1", NULL };
 	const char *const taken[] = { "-p", port, NULL };
 
-	(void) state;
 	snprintf(port, sizeof(port), "%d", the_daemon.port);
 	assert_int_equal(daemon_exit_status(help), 0);
 	assert_int_equal(daemon_exit_status(unknown), 2);
@@ -553,29 +533,29 @@ static void exit_status_tells_what_was_wrong(void **state)
 	assert_int_equal(daemon_exit_status(taken), 1);
 }
 
-#define TEST(name)	cmocka_unit_test_setup_teardown(name, start, stop)
+#define ENTRY(name)	cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(incr_loses_no_count_to_another_client),
-		TEST(cas_loses_no_count_to_another_client),
-		TEST(append_loses_no_byte_to_another_client),
-		TEST(add_lets_one_client_win),
-		TEST(client_that_does_not_read_is_made_to_wait),
-		TEST(reply_larger_than_all_buffers_arrives_whole),
-		TEST(pipelined_commands_are_answered_one_by_one),
-		TEST(garbage_of_large_items_is_bounded),
-		TEST(memory_limit_evicts_the_oldest),
-		TEST(values_under_way_cannot_take_more_than_all_memory),
-		TEST(announced_values_evict_nothing),
+		ENTRY(incr_loses_no_count_to_another_client),
+		ENTRY(cas_loses_no_count_to_another_client),
+		ENTRY(append_loses_no_byte_to_another_client),
+		ENTRY(add_lets_one_client_win),
+		ENTRY(client_that_does_not_read_is_made_to_wait),
+		ENTRY(reply_larger_than_all_buffers_arrives_whole),
+		ENTRY(pipelined_commands_are_answered_one_by_one),
+		ENTRY(garbage_of_large_items_is_bounded),
+		ENTRY(memory_limit_evicts_the_oldest),
+		ENTRY(values_under_way_cannot_take_more_than_all_memory),
+		ENTRY(announced_values_evict_nothing),
 		cmocka_unit_test_setup_teardown(
 			client_that_sends_too_slowly_is_closed, start_impatient, stop),
-		TEST(client_that_leaves_midway_leaves_nothing),
-		TEST(client_that_resets_its_connection_harms_nobody),
-		TEST(one_connection_too_many_is_told_so),
-		TEST(it_stops_while_clients_are_midway),
-		TEST(exit_status_tells_what_was_wrong),
+		ENTRY(client_that_leaves_midway_leaves_nothing),
+		ENTRY(client_that_resets_its_connection_harms_nobody),
+		ENTRY(one_connection_too_many_is_told_so),
+		ENTRY(it_stops_while_clients_are_midway),
+		ENTRY(exit_status_tells_what_was_wrong),
 	};
 
 	alarm(HANGS_AFTER_SEC);

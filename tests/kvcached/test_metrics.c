@@ -18,21 +18,19 @@ static struct daemon the_daemon;
 static int port;
 static char reply[65536];
 
-static int start(void **state)
+FIXTURE(start)
 {
 	static const char *const args[] = { "--metrics", "0", NULL };
 	char line[256];
 
-	(void) state;
 	daemon_start(&the_daemon, args);
 	daemon_line(&the_daemon, line, sizeof(line));
 	return sscanf(line, "kvcached: metrics on http://127.0.0.1:%d/metrics",
 		&port) == 1 ? 0 : -1;
 }
 
-static int stop(void **state)
+FIXTURE(stop)
 {
-	(void) state;
 	return daemon_stop(&the_daemon) ||
 		the_daemon.queued != the_daemon.freed;
 }
@@ -143,14 +141,13 @@ static double metric(const char *name)
 	return value;
 }
 
-static void page_is_prometheus_text(void **state)
+TEST(page_is_prometheus_text)
 {
 	bool has_proc = access("/proc/self/statm", R_OK) == 0;
 	double rss;
 	size_t nr = parse_page(fetch("GET", "/metrics"),
 		"process_resident_memory_bytes", &rss);
 
-	(void) state;
 	assert_memory_equal(reply, "HTTP/1.1 200 OK\r\n", 17);
 	assert_non_null(strstr(reply,
 		"\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
@@ -163,13 +160,12 @@ static void page_is_prometheus_text(void **state)
 
 /* ------------------------------------------------------------------ */
 
-static void counters_follow_what_clients_delete(void **state)
+TEST(counters_follow_what_clients_delete)
 {
 	int fd = daemon_connect(&the_daemon);
 	double queued = metric("kvfree_queued_total");
 	double freed = metric("kvfree_freed_total"), periods;
 
-	(void) state;
 	periods = metric("kvfree_grace_periods_total");
 	for (int i = 0; i < 1000; i++)
 		talk(fd, "set k 0 0 1\r\na\r\ndelete k\r\n", "STORED\r\nDELETED\r\n");
@@ -187,9 +183,8 @@ static void counters_follow_what_clients_delete(void **state)
 	close(fd);
 }
 
-static void other_paths_are_not_found(void **state)
+TEST(other_paths_are_not_found)
 {
-	(void) state;
 	assert_true(is_answered_by("GET", "/", 404));
 	assert_true(is_answered_by("GET", "/metrics/", 404));
 	assert_true(is_answered_by("GET", "/metricsx", 404));
@@ -197,11 +192,10 @@ static void other_paths_are_not_found(void **state)
 	assert_true(is_answered_by("GET", "/metrics?name=kvfree", 200));
 }
 
-static void other_methods_are_refused(void **state)
+TEST(other_methods_are_refused)
 {
 	static const char *const methods[] = { "POST", "PUT", "DELETE", "HEAD" };
 
-	(void) state;
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
 		assert_true(is_answered_by(methods[i], "/metrics", 405));
 		assert_non_null(strstr(reply, "\r\nAllow: GET\r\n"));
@@ -211,11 +205,10 @@ static void other_methods_are_refused(void **state)
 	assert_true(is_answered_by("OPTIONS", "/metrics", 501));
 }
 
-static void client_that_says_nothing_holds_up_nobody(void **state)
+TEST(client_that_says_nothing_holds_up_nobody)
 {
 	int silent = try_connect_port(port), garbage = try_connect_port(port);
 
-	(void) state;
 	assert_true(silent >= 0 && garbage >= 0);
 	say(garbage, "set k 0 0 1\r\na\r\n\r\n");
 	assert_true(is_answered_by("GET", "/metrics", 200));
@@ -245,12 +238,11 @@ static int status_and_complaint(const char *const *args)
 	return status;
 }
 
-static void port_in_use_is_an_error_that_says_so(void **state)
+TEST(port_in_use_is_an_error_that_says_so)
 {
 	char number[16], complaint[128];
 	const char *const taken[] = { "-p", "0", "--metrics", number, NULL };
 
-	(void) state;
 	snprintf(number, sizeof(number), "%d", port);
 	snprintf(complaint, sizeof(complaint), "kvcached: cannot serve metrics on "
 		"127.0.0.1 port %d: Address already in use\n", port);
@@ -258,11 +250,10 @@ static void port_in_use_is_an_error_that_says_so(void **state)
 	assert_non_null(strstr(reply, complaint));
 }
 
-static void bad_port_is_bad_usage(void **state)
+TEST(bad_port_is_bad_usage)
 {
 	static const char *const bad[] = { "65536", "-1", "x", "" };
 
-	(void) state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		const char *const args[] = { "--metrics", bad[i], NULL };
 

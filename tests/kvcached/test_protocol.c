@@ -24,34 +24,30 @@
 static struct daemon the_daemon;
 static int fd;
 
-static int start(void **state)
+FIXTURE(start)
 {
-	(void) state;
 	daemon_start(&the_daemon, NULL);
 	return 0;
 }
 
-static int stop(void **state)
+FIXTURE(stop)
 {
-	(void) state;
 	return daemon_stop(&the_daemon) ||
 		the_daemon.queued != the_daemon.freed;
 }
 
-static int open_connection(void **state)
+FIXTURE(open_connection)
 {
-	(void) state;
 	fd = daemon_connect(&the_daemon);
 	talk(fd, "flush_all\r\n", "OK\r\n");
 	return 0;
 }
 
 /* Whatever the test sent: the daemon still answers, on this connection. */
-static int close_connection(void **state)
+FIXTURE(close_connection)
 {
 	char line[64];
 
-	(void) state;
 	say(fd, "version\r\n");
 	if (!try_receive_line(fd, line, sizeof(line)) ||
 	    strncmp(line, "VERSION ", 8)) {
@@ -62,9 +58,8 @@ static int close_connection(void **state)
 	return 0;
 }
 
-static void command_it_does_not_know_is_an_error(void **state)
+TEST(command_it_does_not_know_is_an_error)
 {
-	(void) state;
 	talk(fd, "\r\n", "ERROR\r\n");
 	talk(fd, "   \r\n", "ERROR\r\n");
 	talk(fd, "frobnicate\r\n", "ERROR\r\n");
@@ -73,9 +68,8 @@ static void command_it_does_not_know_is_an_error(void **state)
 	talk(fd, "\n", "ERROR\r\n");
 }
 
-static void wrong_number_of_words_is_an_error(void **state)
+TEST(wrong_number_of_words_is_an_error)
 {
-	(void) state;
 	talk(fd, "set k 0 0\r\n", "ERROR\r\n");
 	talk(fd, "set k 0 0 1 2 3 4 5 6 7 8 9\r\n", "ERROR\r\n");
 	talk(fd, "cas k 0 0 1\r\n", "ERROR\r\n");
@@ -86,9 +80,8 @@ static void wrong_number_of_words_is_an_error(void **state)
 	talk(fd, "quit now\r\n", "ERROR\r\n");
 }
 
-static void length_that_is_no_length_is_refused(void **state)
+TEST(length_that_is_no_length_is_refused)
 {
-	(void) state;
 	talk(fd, "set k 0 0 -1\r\n", BAD_CHUNK);
 	talk(fd, "set k 0 0 -2147483648\r\n", BAD_CHUNK);
 	talk(fd, "set k 0 0 x\r\n", BAD_CHUNK);
@@ -99,9 +92,8 @@ static void length_that_is_no_length_is_refused(void **state)
 	talk(fd, "set k 0 0 99999999999999999999999\r\n", BAD_CHUNK);
 }
 
-static void number_that_is_no_number_is_refused_with_its_value(void **state)
+TEST(number_that_is_no_number_is_refused_with_its_value)
 {
-	(void) state;
 	talk(fd, "set k -1 0 1\r\na\r\n", BAD_FORMAT);
 	talk(fd, "set k 4294967296 0 1\r\na\r\n", BAD_FORMAT);
 	talk(fd, "set k 0 soon 1\r\na\r\n", BAD_FORMAT);
@@ -111,11 +103,10 @@ static void number_that_is_no_number_is_refused_with_its_value(void **state)
 	talk(fd, "get k\r\n", "END\r\n");
 }
 
-static void key_of_250_bytes_is_the_longest(void **state)
+TEST(key_of_250_bytes_is_the_longest)
 {
 	char key[252], text[600];
 
-	(void) state;
 	memset(key, 'k', sizeof(key));
 	key[250] = '\0';
 	snprintf(text, sizeof(text), "set %s 0 0 1\r\na\r\n", key);
@@ -133,21 +124,19 @@ static void key_of_250_bytes_is_the_longest(void **state)
 	talk(fd, text, BAD_FORMAT);
 }
 
-static void value_of_the_wrong_length_is_dropped_up_to_its_line_end(void **state)
+TEST(value_of_the_wrong_length_is_dropped_up_to_its_line_end)
 {
-	(void) state;
 	talk(fd, "set k 0 0 3\r\nabcdef\r\nget k\r\n", BAD_CHUNK "END\r\n");
 	talk(fd, "set k 0 0 6\r\nabc\r\nxyz\r\nget k\r\n", BAD_CHUNK "END\r\n");
 	talk(fd, "set k 0 0 3\r\nabcd\nget k\r\n", BAD_CHUNK "END\r\n");
 	talk(fd, "set k 0 0 3 noreply\r\nabcdef\r\nget k\r\n", "END\r\n");
 }
 
-static void value_that_is_too_large_is_swallowed_and_the_old_one_gone(void **state)
+TEST(value_that_is_too_large_is_swallowed_and_the_old_one_gone)
 {
 	size_t len = (1 << 20) + 1;
 	char *value = test_malloc(len);
 
-	(void) state;
 	memset(value, '\n', len);
 	talk(fd, "set big 0 0 3\r\nold\r\n", "STORED\r\n");
 	say(fd, "set big 0 0 1048577\r\n");
@@ -156,12 +145,11 @@ static void value_that_is_too_large_is_swallowed_and_the_old_one_gone(void **sta
 	test_free(value);
 }
 
-static void value_may_not_grow_too_large_by_append(void **state)
+TEST(value_may_not_grow_too_large_by_append)
 {
 	size_t len = 1 << 20;
 	char *value = test_malloc(len);
 
-	(void) state;
 	memset(value, 'v', len);
 	say(fd, "set big 7 0 1048576\r\n");
 	assert_true(try_send(fd, value, len));
@@ -172,13 +160,12 @@ static void value_may_not_grow_too_large_by_append(void **state)
 	test_free(value);
 }
 
-static void value_may_hold_any_byte(void **state)
+TEST(value_may_hold_any_byte)
 {
 	static const char text[] = "set k 5 0 6\r\n\0\r\nget\r\n";
 	static const char reply[] = "STORED\r\nVALUE k 5 6\r\n\0\r\nget\r\nEND\r\n";
 	char got[sizeof(reply)] = "";
 
-	(void) state;
 	assert_true(try_send(fd, text, sizeof(text) - 1));
 	say(fd, "get k\r\n");
 	assert_true(try_receive(fd, got, sizeof(reply) - 1));
@@ -187,37 +174,33 @@ static void value_may_hold_any_byte(void **state)
 		"STORED\r\nVALUE empty 0 0\r\n\r\nEND\r\n");
 }
 
-static void line_may_not_hold_a_nul(void **state)
+TEST(line_may_not_hold_a_nul)
 {
-	(void) state;
 	assert_true(try_send(fd, "get a\0b\r\n", 9));
 	expect(fd, BAD_FORMAT);
 }
 
-static void line_without_end_is_refused_once(void **state)
+TEST(line_without_end_is_refused_once)
 {
 	size_t len = 1 << 20;
 	char *line = test_malloc(len);
 
-	(void) state;
 	memset(line, 'x', len);
 	assert_true(try_send(fd, line, len));
 	talk(fd, "\r\nget k\r\n", "CLIENT_ERROR line too long\r\nEND\r\n");
 	test_free(line);
 }
 
-static void multi_get_answers_in_order(void **state)
+TEST(multi_get_answers_in_order)
 {
-	(void) state;
 	talk(fd, "set a 1 0 1\r\nA\r\n", "STORED\r\n");
 	talk(fd, "set b 2 0 2\r\nBB\r\n", "STORED\r\n");
 	talk(fd, "get b  none a b \r\n", "VALUE b 2 2\r\nBB\r\n"
 		"VALUE a 1 1\r\nA\r\nVALUE b 2 2\r\nBB\r\nEND\r\n");
 }
 
-static void incr_wraps_and_decr_stops_at_zero(void **state)
+TEST(incr_wraps_and_decr_stops_at_zero)
 {
-	(void) state;
 	talk(fd, "set n 3 0 20\r\n18446744073709551615\r\n", "STORED\r\n");
 	talk(fd, "incr n 2\r\n", "1\r\n");
 	talk(fd, "decr n 18446744073709551615\r\n", "0\r\n");
@@ -226,9 +209,8 @@ static void incr_wraps_and_decr_stops_at_zero(void **state)
 	talk(fd, "get n\r\n", "VALUE n 3 2\r\n99\r\nEND\r\n");
 }
 
-static void incr_wants_numbers(void **state)
+TEST(incr_wants_numbers)
 {
-	(void) state;
 	talk(fd, "incr none 1\r\n", "NOT_FOUND\r\n");
 	talk(fd, "set n 0 0 1\r\n1\r\n", "STORED\r\n");
 	talk(fd, "incr n -1\r\n", "CLIENT_ERROR invalid numeric delta argument\r\n");
@@ -243,26 +225,23 @@ static void incr_wants_numbers(void **state)
 	talk(fd, "decr n 1\r\n", NOT_A_NUMBER);
 }
 
-static void append_keeps_the_old_flags(void **state)
+TEST(append_keeps_the_old_flags)
 {
-	(void) state;
 	talk(fd, "set k 7 0 1\r\nb\r\n", "STORED\r\n");
 	talk(fd, "append k 9 0 1\r\nc\r\n", "STORED\r\n");
 	talk(fd, "prepend k 9 0 1\r\na\r\n", "STORED\r\n");
 	talk(fd, "get k\r\n", "VALUE k 7 3\r\nabc\r\nEND\r\n");
 }
 
-static void cas_of_a_key_that_is_not_there_is_not_found(void **state)
+TEST(cas_of_a_key_that_is_not_there_is_not_found)
 {
-	(void) state;
 	talk(fd, "cas none 0 0 1 1\r\na\r\n", "NOT_FOUND\r\n");
 	talk(fd, "set k 0 0 1\r\na\r\n", "STORED\r\n");
 	talk(fd, "cas k 0 0 1 18446744073709551615\r\nb\r\n", "EXISTS\r\n");
 }
 
-static void items_expire(void **state)
+TEST(items_expire)
 {
-	(void) state;
 	talk(fd, "set past 0 -1 1\r\na\r\n", "STORED\r\n");
 	talk(fd, "set y1970 0 2592001 1\r\na\r\n", "STORED\r\n");
 	talk(fd, "set second 0 2 1\r\na\r\n", "STORED\r\n");
@@ -287,13 +266,12 @@ static uint64_t msec(void)
 	return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
 }
 
-static void flush_all_may_wait(void **state)
+TEST(flush_all_may_wait)
 {
 	uint64_t began = msec();
 	char line[64];
 	int looks;
 
-	(void) state;
 	talk(fd, "set k 0 0 1\r\na\r\n", "STORED\r\n");
 	talk(fd, "flush_all 1\r\n", "OK\r\n");
 	/* Looks and not time: a moment without a processor takes one look. */
@@ -312,9 +290,8 @@ static void flush_all_may_wait(void **state)
 		"STORED\r\nVALUE k 0 1\r\na\r\nEND\r\n");
 }
 
-static void noreply_is_silent(void **state)
+TEST(noreply_is_silent)
 {
-	(void) state;
 	talk(fd, "set k 0 0 1 noreply\r\n1\r\n"
 		"incr k 1 noreply\r\n"
 		"append k 0 0 1 noreply\r\n3\r\n"
@@ -325,11 +302,10 @@ static void noreply_is_silent(void **state)
 		"get k\r\n", "VALUE k 0 2\r\n23\r\nEND\r\n");
 }
 
-static void stats_show_the_librarys_counters(void **state)
+TEST(stats_show_the_librarys_counters)
 {
 	uint64_t queued = daemon_stat(&the_daemon, "kvfree_queued");
 
-	(void) state;
 	talk(fd, "set counted 0 0 1\r\na\r\n", "STORED\r\n");
 	talk(fd, "set counted 0 0 1\r\nb\r\n", "STORED\r\n");
 	talk(fd, "delete counted\r\n", "DELETED\r\n");
@@ -342,21 +318,19 @@ static void stats_show_the_librarys_counters(void **state)
 	daemon_stat(&the_daemon, "kvfree_emergency");
 }
 
-static void quit_closes_after_the_replies(void **state)
+TEST(quit_closes_after_the_replies)
 {
 	int other = daemon_connect(&the_daemon);
 
-	(void) state;
 	talk(other, "get a\r\nget b\r\nquit\r\nget c\r\n", "END\r\nEND\r\n");
 	expect_end(other);
 	close(other);
 }
 
-static void client_that_only_shuts_its_writing_end_gets_its_replies(void **state)
+TEST(client_that_only_shuts_its_writing_end_gets_its_replies)
 {
 	int other = daemon_connect(&the_daemon);
 
-	(void) state;
 	say(other, "get a\r\nget b\r\nget unfinished");
 	assert_int_equal(shutdown(other, SHUT_WR), 0);
 	expect(other, "END\r\nEND\r\n");
@@ -364,34 +338,34 @@ static void client_that_only_shuts_its_writing_end_gets_its_replies(void **state
 	close(other);
 }
 
-#define TEST(name)							\
+#define ENTRY(name)							\
 	cmocka_unit_test_setup_teardown(name, open_connection, close_connection)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(command_it_does_not_know_is_an_error),
-		TEST(wrong_number_of_words_is_an_error),
-		TEST(length_that_is_no_length_is_refused),
-		TEST(number_that_is_no_number_is_refused_with_its_value),
-		TEST(key_of_250_bytes_is_the_longest),
-		TEST(value_of_the_wrong_length_is_dropped_up_to_its_line_end),
-		TEST(value_that_is_too_large_is_swallowed_and_the_old_one_gone),
-		TEST(value_may_not_grow_too_large_by_append),
-		TEST(value_may_hold_any_byte),
-		TEST(line_may_not_hold_a_nul),
-		TEST(line_without_end_is_refused_once),
-		TEST(multi_get_answers_in_order),
-		TEST(incr_wraps_and_decr_stops_at_zero),
-		TEST(incr_wants_numbers),
-		TEST(append_keeps_the_old_flags),
-		TEST(cas_of_a_key_that_is_not_there_is_not_found),
-		TEST(items_expire),
-		TEST(flush_all_may_wait),
-		TEST(noreply_is_silent),
-		TEST(stats_show_the_librarys_counters),
-		TEST(quit_closes_after_the_replies),
-		TEST(client_that_only_shuts_its_writing_end_gets_its_replies),
+		ENTRY(command_it_does_not_know_is_an_error),
+		ENTRY(wrong_number_of_words_is_an_error),
+		ENTRY(length_that_is_no_length_is_refused),
+		ENTRY(number_that_is_no_number_is_refused_with_its_value),
+		ENTRY(key_of_250_bytes_is_the_longest),
+		ENTRY(value_of_the_wrong_length_is_dropped_up_to_its_line_end),
+		ENTRY(value_that_is_too_large_is_swallowed_and_the_old_one_gone),
+		ENTRY(value_may_not_grow_too_large_by_append),
+		ENTRY(value_may_hold_any_byte),
+		ENTRY(line_may_not_hold_a_nul),
+		ENTRY(line_without_end_is_refused_once),
+		ENTRY(multi_get_answers_in_order),
+		ENTRY(incr_wraps_and_decr_stops_at_zero),
+		ENTRY(incr_wants_numbers),
+		ENTRY(append_keeps_the_old_flags),
+		ENTRY(cas_of_a_key_that_is_not_there_is_not_found),
+		ENTRY(items_expire),
+		ENTRY(flush_all_may_wait),
+		ENTRY(noreply_is_silent),
+		ENTRY(stats_show_the_librarys_counters),
+		ENTRY(quit_closes_after_the_replies),
+		ENTRY(client_that_only_shuts_its_writing_end_gets_its_replies),
 	};
 
 	alarm(HANGS_AFTER_SEC);

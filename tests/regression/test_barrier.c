@@ -29,9 +29,8 @@ static int begin(void **state)
 	return channel ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	return urcu_kvfree_channel_destroy(channel);
 }
 

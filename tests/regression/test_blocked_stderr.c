@@ -73,12 +73,10 @@ static const struct kvchild_scenario scenarios[] = {
 	{ NULL, NULL },
 };
 
-static void draining_goes_on_while_the_stall_report_finds_no_reader(
-		void **state)
+TEST(draining_goes_on_while_the_stall_report_finds_no_reader)
 {
 	char err[4096];
 
-	(void) state;
 	assert_int_equal(kvchild_run("blocked", err, sizeof(err)), KVCHILD_OK);
 }
 

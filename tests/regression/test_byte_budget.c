@@ -11,9 +11,8 @@
 #include "cmocka-all.h"
 #include "kvgp.h"
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvgp_let_go();
 	urcu_kvfree_exit();
 	return 0;
@@ -206,14 +205,13 @@ static void let_go_and_join(struct caller *caller, pthread_t tid)
 	sem_destroy(&caller->go);
 }
 
-static void a_clean_caller_over_the_cap_waits_for_the_grace_period(void **state)
+TEST(a_clean_caller_over_the_cap_waits_for_the_grace_period)
 {
 	struct caller caller = { .rcu = &kvgp_flavor };
 	unsigned int calls;
 	pthread_t tid;
 	bool waits;
 
-	(void) state;
 	kvtest_needs_proc();
 	tid = start_held(&caller);
 	waits = kvtest_wait(waits_or_is_through, &caller, KVTEST_LONG);
@@ -224,13 +222,12 @@ static void a_clean_caller_over_the_cap_waits_for_the_grace_period(void **state)
 	assert_int_equal(calls_of(&caller), MANY);
 }
 
-static void a_raw_caller_over_the_cap_never_waits(void **state)
+TEST(a_raw_caller_over_the_cap_never_waits)
 {
 	struct caller caller = { .rcu = &kvgp_flavor, .raw = true };
 	pthread_t tid = start_held(&caller);
 	bool through;
 
-	(void) state;
 	through = kvtest_wait(is_through, &caller, KVTEST_LONG);
 	let_go_and_join(&caller, tid);
 	assert_true(through);

@@ -39,20 +39,18 @@ static int begin(void **state)
 	return channel ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvhold_off();
 	urcu_kvfree_channel_destroy(channel);
 	urcu_kvfree_exit();
 	return 0;
 }
 
-static void what_a_free_function_has_in_its_hands_is_pending(void **state)
+TEST(what_a_free_function_has_in_its_hands_is_pending)
 {
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < 5000; i++)
 		urcu_kvfree_rcu_channel_flavor(rcu, kvtest_object_new(i), head,
 				channel);
@@ -70,14 +68,13 @@ static void *queue_one(void *unused)
 }
 
 /* Its link is set, and nobody can see the object yet. */
-static void an_emergency_object_counts_before_it_can_be_seen(void **state)
+TEST(an_emergency_object_counts_before_it_can_be_seen)
 {
 	struct urcu_kvfree_stats before, there;
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 	pthread_t tid;
 	bool standing;
 
-	(void) state;
 	/* No pages: all raw calls go through the emergency list. */
 	urcu_kvfree_exit();
 	assert_int_equal(urcu_kvfree_attr_set_min_cached_pages(attr, 0), 0);
@@ -128,12 +125,11 @@ static void *look(void *unused)
 	return (void *) wrong;
 }
 
-static void the_pending_count_never_wraps_under_load(void **state)
+TEST(the_pending_count_never_wraps_under_load)
 {
 	pthread_t queuer[QUEUERS], looker;
 	unsigned int i;
 
-	(void) state;
 	looker = kvtest_thread(look, NULL);
 	for (i = 0; i < QUEUERS; i++)
 		queuer[i] = kvtest_thread(queue_each, NULL);

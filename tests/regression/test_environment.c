@@ -34,11 +34,10 @@ static const char *const names[] = {
 
 #define NAMES	(sizeof(names) / sizeof(names[0]))
 
-static int clear(void **state)
+FIXTURE(clear)
 {
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < NAMES; i++)
 		unsetenv(names[i]);
 	return 0;

@@ -54,12 +54,11 @@ static void exit_with_links(struct link *link, unsigned int nr)
 	urcu_kvfree_exit();
 }
 
-static void exit_frees_what_free_functions_queue_on_other_flavors(void **state)
+TEST(exit_frees_what_free_functions_queue_on_other_flavors)
 {
 	struct link link = { .turn = { &urcu_memb_flavor, &urcu_bp_flavor } };
 	struct urcu_kvfree_stats before = kvtest_stats(NULL), after;
 
-	(void) state;
 	exit_with_links(&link, LINKS);
 	after = kvtest_stats(NULL);
 	assert_int_equal(after.queued - before.queued, LINKS + 1);
@@ -69,11 +68,10 @@ static void exit_frees_what_free_functions_queue_on_other_flavors(void **state)
 }
 
 /* From each flavor to each other, whichever was used first. */
-static void exit_frees_what_is_queued_from_any_flavor_to_any(void **state)
+TEST(exit_frees_what_is_queued_from_any_flavor_to_any)
 {
 	const struct kvtest_flavor *a, *b;
 
-	(void) state;
 	for (a = kvtest_flavors; a->name; a++)
 		for (b = kvtest_flavors; b->name; b++) {
 			struct link link = { .turn = { a->rcu, b->rcu } };
@@ -97,11 +95,10 @@ static const struct kvchild_scenario scenarios[] = {
 	{ NULL, NULL },
 };
 
-static void exit_warns_of_free_functions_that_queue_without_end(void **state)
+TEST(exit_warns_of_free_functions_that_queue_without_end)
 {
 	char err[4096];
 
-	(void) state;
 	assert_int_equal(kvchild_run("without_end", err, sizeof(err)),
 		KVCHILD_OK);
 	assert_int_equal(kvchild_count_lines(err), 1);

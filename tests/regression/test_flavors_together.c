@@ -12,17 +12,15 @@
 #define FLAVORS	4
 #define EACH	20000
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvtest_start(2, 2);
 	kvarena_reset();
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	urcu_kvfree_exit();
 	return 0;
 }

@@ -12,9 +12,8 @@
 
 static const struct rcu_flavor_struct *rcu = &urcu_memb_flavor;
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvhold_off();
 	urcu_kvfree_exit();
 	return 0;
@@ -50,12 +49,10 @@ static bool refills_began(void *unused)
 	return __atomic_load_n(&refills, __ATOMIC_ACQUIRE) > 0;
 }
 
-static void before_fork_does_not_wait_for_refills_that_are_asked_for_meanwhile(
-		void **state)
+TEST(before_fork_does_not_wait_for_refills_that_are_asked_for_meanwhile)
 {
 	unsigned int nr;
 
-	(void) state;
 	kvtest_start(5, 2);
 	__atomic_store_n(&refills, 0, __ATOMIC_RELEASE);
 	kvhold_every(KVFREE_HOOK_REFILL, ask_for_another);
@@ -79,12 +76,11 @@ static void *spin(void *arg)
 }
 
 /* A before_fork that never returns is ended by kvtest_run(). */
-static void before_fork_returns_while_threads_spin_in_raw_calls(void **state)
+TEST(before_fork_returns_while_threads_spin_in_raw_calls)
 {
 	pthread_t tid[SPINNERS];
 	unsigned int i;
 
-	(void) state;
 	kvtest_start(5, 2);
 	__atomic_store_n(&stop, 0, __ATOMIC_RELEASE);
 	for (i = 0; i < SPINNERS; i++)
@@ -184,12 +180,11 @@ static void queue_all_behind_a_reader(void)
 }
 
 /* Two workers have a piece of some pages each in their hands at the most. */
-static void before_fork_waits_for_pieces_not_for_all_that_is_ripe(void **state)
+TEST(before_fork_waits_for_pieces_not_for_all_that_is_ripe)
 {
 	pthread_t tid;
 
 	kvtest_needs_proc();
-	(void) state;
 	start_with_many_pages();
 	freeing = forker = 0;
 	freed = 0;

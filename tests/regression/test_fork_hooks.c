@@ -72,17 +72,15 @@ static void come_inside(void)
 	kvtest_sleep_msec(50);
 }
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	__atomic_store_n(&inside, 0, __ATOMIC_RELEASE);
 	kvtest_start(2, 2);
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	urcu_kvfree_exit();
 	return 0;
 }

@@ -71,9 +71,8 @@ static void await_done(unsigned int nr)
 		kvtest_sleep_msec(1);
 }
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	done = 0;
 	kvtest_start(2, 1);
 	/* The first flavor, whose records before_fork locks first. */
@@ -82,9 +81,8 @@ static int begin(void **state)
 	return channel ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	return urcu_kvfree_channel_destroy(channel);
 }
 

@@ -19,9 +19,8 @@
 static struct urcu_kvfree_channel *channel;
 static unsigned long too_early;		/* atomic */
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvtest_start(2, 2);
 	kvarena_reset();
 	too_early = 0;
@@ -29,9 +28,8 @@ static int begin(void **state)
 	return channel ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvgp_let_go();
 	kvarena_on_free = NULL;
 	return urcu_kvfree_channel_destroy(channel);

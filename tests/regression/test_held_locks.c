@@ -71,11 +71,10 @@ static bool held_often(void *unused)
 }
 
 /* Neither the tick nor the budget asks for a grace period here. */
-static int begin(void **state)
+FIXTURE(begin)
 {
 	unsigned int i;
 
-	(void) state;
 	setenv("URCU_KVFREE_BATCH_BYTES", "1000000000", 1);
 	kvtest_start(60000, 2);
 	channel = urcu_kvfree_channel_create("unused", free_none, NULL);
@@ -89,9 +88,8 @@ static int begin(void **state)
 	return kvtest_wait(held_often, NULL, KVTEST_LONG) ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	urcu_kvfree_channel_destroy(channel);
 	urcu_kvfree_exit();
 	return 0;
@@ -159,28 +157,23 @@ static void call_fork_hooks(void)
 	urcu_kvfree_after_fork_parent();
 }
 
-static void barrier_returns_though_some_lock_is_always_held(void **state)
+TEST(barrier_returns_though_some_lock_is_always_held)
 {
-	(void) state;
 	assert_returns(call_barrier);
 }
 
-static void shrink_returns_though_some_lock_is_always_held(void **state)
+TEST(shrink_returns_though_some_lock_is_always_held)
 {
-	(void) state;
 	assert_returns(call_shrink);
 }
 
-static void channel_destroy_returns_though_some_lock_is_always_held(
-		void **state)
+TEST(channel_destroy_returns_though_some_lock_is_always_held)
 {
-	(void) state;
 	assert_returns(call_destroy);
 }
 
-static void before_fork_returns_though_some_lock_is_always_held(void **state)
+TEST(before_fork_returns_though_some_lock_is_always_held)
 {
-	(void) state;
 	assert_returns(call_fork_hooks);
 }
 

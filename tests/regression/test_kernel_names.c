@@ -112,16 +112,14 @@ TEST(a_reader_keeps_what_it_may_have_found)
 	assert_int_equal(freed() - before, 2);
 }
 
-static int start(void **state)
+FIXTURE(start)
 {
-	(void) state;
 	kvtest_start(10, 1);
 	return 0;
 }
 
-static int stop(void **state)
+FIXTURE(stop)
 {
-	(void) state;
 	urcu_kvfree_exit();
 	free(gbl_foo);
 	return 0;

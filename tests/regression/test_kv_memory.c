@@ -35,9 +35,8 @@
 static volatile size_t too_much = SIZE_MAX / 2 + !KVFREE_AREA_EXISTS;
 static volatile size_t half_of_all = SIZE_MAX / 2 + 1;
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvtest_start(2, 2);
 	return 0;
 }

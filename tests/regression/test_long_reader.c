@@ -10,17 +10,15 @@
 #include "kvgp.h"
 #include "kvinside.h"
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvtest_start(2, 2);
 	kvarena_reset();
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvgp_let_go();
 	urcu_kvfree_exit();
 	return 0;

@@ -21,11 +21,10 @@ static sem_t claimed, leave;
 
 /* Without a cache there is no refill, and so no record for raw calls: nobody claims
  * but the test. */
-static int begin(void **state)
+FIXTURE(begin)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 
-	(void) state;
 	if (!attr || urcu_kvfree_attr_set_min_cached_pages(attr, 0) ||
 	    urcu_kvfree_init(attr))
 		abort();
@@ -36,9 +35,8 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	urcu_kvfree_exit();
 	sem_destroy(&claimed);
 	sem_destroy(&leave);
@@ -117,12 +115,11 @@ static void leave_all(pthread_t *tid, unsigned int nr)
 		kvtest_join(tid[i]);
 }
 
-static void a_first_call_takes_the_record_that_was_left_last(void **state)
+TEST(a_first_call_takes_the_record_that_was_left_last)
 {
 	pthread_t tid[THREADS];
 	unsigned int i, nr;
 
-	(void) state;
 	claim_on_threads(tid, THREADS);
 	leave_all(tid, THREADS);
 	nr = count_left();
@@ -140,12 +137,11 @@ static void a_first_call_takes_the_record_that_was_left_last(void **state)
 	assert_int_equal(count_records(), nr);
 }
 
-static void without_one_that_was_left_a_first_call_makes_one(void **state)
+TEST(without_one_that_was_left_a_first_call_makes_one)
 {
 	pthread_t tid[THREADS];
 	unsigned int i, nr = count_records();
 
-	(void) state;
 	for (i = 0; i < THREADS; i++) {
 		claim_on_threads(&tid[i], 1);
 		assert_null(first_left());
@@ -155,13 +151,11 @@ static void without_one_that_was_left_a_first_call_makes_one(void **state)
 	assert_int_equal(count_left(), nr + THREADS);
 }
 
-static void threads_that_come_and_go_need_no_more_records_than_at_once(
-		void **state)
+TEST(threads_that_come_and_go_need_no_more_records_than_at_once)
 {
 	pthread_t tid[THREADS];
 	unsigned int round, nr;
 
-	(void) state;
 	claim_on_threads(tid, THREADS);
 	nr = count_records();
 	leave_all(tid, THREADS);

@@ -47,9 +47,8 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvfault_memory(false);
 	kvhold_go();
 	kvgp_let_go();

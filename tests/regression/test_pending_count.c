@@ -12,9 +12,8 @@
 
 static struct urcu_kvfree_channel *channel[2];
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvtest_start(1, 2);
 	kvarena_reset();
 	channel[0] = urcu_kvfree_channel_create("0", kvarena_free_bulk, NULL);
@@ -22,9 +21,8 @@ static int begin(void **state)
 	return channel[0] && channel[1] ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvgp_let_go();
 	urcu_kvfree_channel_destroy(channel[0]);
 	return urcu_kvfree_channel_destroy(channel[1]);

@@ -280,50 +280,42 @@ static void assert_ends_well(const char *name)
 	assert_int_equal(status, KVCHILD_OK);
 }
 
-static void init_while_the_library_runs_holds_up_no_grace_period(void **state)
+TEST(init_while_the_library_runs_holds_up_no_grace_period)
 {
 	kvtest_needs_proc();
-	(void) state;
 	assert_ends_well("init_between_fork_hooks");
 }
 
-static void a_barrier_of_another_flavor_takes_the_caller_offline(void **state)
+TEST(a_barrier_of_another_flavor_takes_the_caller_offline)
 {
 	kvtest_needs_proc();
-	(void) state;
 	assert_ends_well("barrier_of_another_flavor");
 	assert_ends_well("barrier_and_first_use");
 	assert_ends_well("barrier_beside_a_reader");
 }
 
-static void shrink_and_destroy_take_the_caller_offline_on_a_flavor_yet_unused(
-		void **state)
+TEST(shrink_and_destroy_take_the_caller_offline_on_a_flavor_yet_unused)
 {
 	kvtest_needs_proc();
-	(void) state;
 	assert_ends_well("shrink_and_first_use");
 	assert_ends_well("destroy_and_first_use");
 }
 
-static void exit_takes_the_caller_offline_on_a_flavor_yet_unused(void **state)
+TEST(exit_takes_the_caller_offline_on_a_flavor_yet_unused)
 {
 	kvtest_needs_proc();
-	(void) state;
 	assert_ends_well("exit_and_first_use");
 }
 
-static void before_fork_takes_the_caller_offline_on_a_flavor_yet_unused(
-		void **state)
+TEST(before_fork_takes_the_caller_offline_on_a_flavor_yet_unused)
 {
 	kvtest_needs_proc();
-	(void) state;
 	assert_ends_well("before_fork_and_first_use");
 }
 
-static void mightsleep_of_another_flavor_waits_offline(void **state)
+TEST(mightsleep_of_another_flavor_waits_offline)
 {
 	kvtest_needs_proc();
-	(void) state;
 	assert_ends_well("mightsleep_without_memory");
 }
 

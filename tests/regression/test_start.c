@@ -27,9 +27,8 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	urcu_kvfree_exit();
 	return 0;
 }

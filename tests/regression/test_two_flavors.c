@@ -92,14 +92,12 @@ static void assert_bounded_in_turn(const struct rcu_flavor_struct *const *rcu)
 	}
 }
 
-static void two_flavors_in_turn_keep_no_more_than_their_grace_periods_need(
-		void **state)
+TEST(two_flavors_in_turn_keep_no_more_than_their_grace_periods_need)
 {
 	static const struct rcu_flavor_struct *const rcu[FLAVORS] = {
 		&urcu_memb_flavor, &urcu_bp_flavor,
 	};
 
-	(void) state;
 	kvtest_start(100, 2);
 	assert_bounded_in_turn(rcu);
 	urcu_kvfree_exit();

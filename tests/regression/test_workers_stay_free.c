@@ -9,9 +9,8 @@
 #include "cmocka-all.h"
 #include "kvgp.h"
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvgp_let_go();
 	urcu_kvfree_exit();
 	return 0;
@@ -123,11 +122,10 @@ static void queue_slow_objects(void)
 }
 
 /* O8: the other flavor's turn comes before the slow one is through. */
-static void a_slow_free_function_does_not_hold_up_other_flavors(void **state)
+TEST(a_slow_free_function_does_not_hold_up_other_flavors)
 {
 	unsigned int freed_then;
 
-	(void) state;
 	start_with_many_pages();
 	channel = urcu_kvfree_channel_create("slow", free_slowly, NULL);
 	assert_non_null(channel);
@@ -282,23 +280,18 @@ static void assert_ripe_are_freed(unsigned int workers, bool trickles)
 	assert_true(kvtest_stats(held_rcu).pending > 0);
 }
 
-static void ripe_objects_of_an_owner_that_went_away_do_not_wait_for_a_reader(
-		void **state)
+TEST(ripe_objects_of_an_owner_that_went_away_do_not_wait_for_a_reader)
 {
-	(void) state;
 	assert_ripe_are_freed(2, false);
 }
 
-static void nor_do_they_where_there_is_one_worker(void **state)
+TEST(nor_do_they_where_there_is_one_worker)
 {
-	(void) state;
 	assert_ripe_are_freed(1, false);
 }
 
-static void ripe_objects_of_an_owner_that_trickles_do_not_wait_for_a_reader(
-		void **state)
+TEST(ripe_objects_of_an_owner_that_trickles_do_not_wait_for_a_reader)
 {
-	(void) state;
 	assert_ripe_are_freed(2, true);
 }
 

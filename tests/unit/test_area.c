@@ -20,9 +20,8 @@
 #define UNIT	KVFREE_AREA_UNIT
 #define UNITS	((size_t) KVFREE_AREA_BYTES / UNIT)
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvfree_area.failed = false;
 	return kvfree_area.units ? -1 : 0;
 }
@@ -37,9 +36,8 @@ static void limit_address_space(bool limited)
 	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	limit_address_space(false);
 	kvfree_area_release();
 	return kvfree_area.base == KVFREE_AREA_NONE ? 0 : -1;

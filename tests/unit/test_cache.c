@@ -21,9 +21,8 @@ static struct kvfree_domain *domain;
 static struct kvfree_record *record;
 
 /* A record with an empty cache, and no blank ones. */
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvfree_conf.min_cached_pages = 5;
 	kvfree_conf.refill_backoff_msec = 100000;
 	domain = kvfree_domain_get(&kvgp_flavor);
@@ -31,9 +30,8 @@ static int begin(void **state)
 	return record ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvfault_memory(false);
 	kvhold_off();
 	urcu_kvfree_exit();

@@ -17,16 +17,14 @@ static void nothing(size_t nr, void **ptrs, void *priv)
 	(void) priv;
 }
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvarena_reset();
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvgp_let_go();
 	urcu_kvfree_exit();
 	return 0;

@@ -10,11 +10,10 @@
 
 #define DEFAULT_BATCH	((size_t) 1048576)
 
-static void setters_accept_the_range_and_refuse_the_rest(void **state)
+TEST(setters_accept_the_range_and_refuse_the_rest)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 
-	(void) state;
 	assert_non_null(attr);
 	assert_int_equal(urcu_kvfree_attr_set_min_cached_pages(attr, 0), 0);
 	assert_int_equal(urcu_kvfree_attr_set_min_cached_pages(attr, 1024), 0);
@@ -45,11 +44,10 @@ static void assert_refuses_batch(struct urcu_kvfree_attr *attr, size_t bytes)
 	assert_int_equal(errno, EINVAL);
 }
 
-static void batch_bytes_are_from_4096_to_half_of_all_memory(void **state)
+TEST(batch_bytes_are_from_4096_to_half_of_all_memory)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 
-	(void) state;
 	assert_non_null(attr);
 	assert_batch_bytes(attr, DEFAULT_BATCH);
 	assert_refuses_batch(attr, 0);
@@ -85,11 +83,10 @@ static void assert_cap(struct urcu_kvfree_attr *attr, size_t bytes)
 	assert_int_equal(conf.max_pending_bytes, bytes);
 }
 
-static void the_cap_is_none_or_at_least_batch_bytes(void **state)
+TEST(the_cap_is_none_or_at_least_batch_bytes)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 
-	(void) state;
 	assert_non_null(attr);
 	assert_cap(attr, 0);
 	assert_refuses_cap(attr, 1);
@@ -110,11 +107,10 @@ static void the_cap_is_none_or_at_least_batch_bytes(void **state)
 }
 
 /* As a setter would, the environment refuses a cap below the budget. */
-static void a_cap_below_the_budget_in_the_environment_is_ignored(void **state)
+TEST(a_cap_below_the_budget_in_the_environment_is_ignored)
 {
 	struct kvfree_conf conf;
 
-	(void) state;
 	setenv("URCU_KVFREE_MAX_PENDING_BYTES", "4096", 1);
 	assert_int_equal(kvfree_conf_resolve(&conf, NULL), 0);
 	assert_int_equal(conf.max_pending_bytes, 0);
@@ -126,11 +122,10 @@ static void a_cap_below_the_budget_in_the_environment_is_ignored(void **state)
 	unsetenv("URCU_KVFREE_MAX_PENDING_BYTES");
 }
 
-static void placement_and_recycle_are_read_from_the_environment(void **state)
+TEST(placement_and_recycle_are_read_from_the_environment)
 {
 	struct kvfree_conf conf;
 
-	(void) state;
 	setenv("URCU_KVFREE_PLACEMENT", "float", 1);
 	setenv("URCU_KVFREE_RECYCLE", "0", 1);
 	assert_int_equal(kvfree_conf_resolve(&conf, NULL), 0);
@@ -145,12 +140,11 @@ static void placement_and_recycle_are_read_from_the_environment(void **state)
 	unsetenv("URCU_KVFREE_RECYCLE");
 }
 
-static void backoff_is_clamped(void **state)
+TEST(backoff_is_clamped)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 	struct kvfree_conf conf;
 
-	(void) state;
 	assert_int_equal(urcu_kvfree_attr_set_refill_backoff_msec(attr,
 		200000), 0);
 	assert_int_equal(kvfree_conf_resolve(&conf, attr), 0);
@@ -158,12 +152,11 @@ static void backoff_is_clamped(void **state)
 	urcu_kvfree_attr_destroy(attr);
 }
 
-static void environment_wins_over_the_attribute(void **state)
+TEST(environment_wins_over_the_attribute)
 {
 	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
 	struct kvfree_conf conf;
 
-	(void) state;
 	assert_int_equal(urcu_kvfree_attr_set_batch_bytes(attr, 5000), 0);
 	setenv("URCU_KVFREE_BATCH_BYTES", "70000", 1);
 	assert_int_equal(kvfree_conf_resolve(&conf, attr), 0);
@@ -174,14 +167,13 @@ static void environment_wins_over_the_attribute(void **state)
 	urcu_kvfree_attr_destroy(attr);
 }
 
-static void a_bad_environment_value_is_ignored(void **state)
+TEST(a_bad_environment_value_is_ignored)
 {
 	static const char *const bad[] = { "", "x", "-1", "7x", "4095", "5000.5",
 		"99999999999999999999" };
 	struct kvfree_conf conf;
 	size_t i;
 
-	(void) state;
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		setenv("URCU_KVFREE_BATCH_BYTES", bad[i], 1);
 		assert_int_equal(kvfree_conf_resolve(&conf, NULL), 0);
@@ -190,11 +182,10 @@ static void a_bad_environment_value_is_ignored(void **state)
 	unsetenv("URCU_KVFREE_BATCH_BYTES");
 }
 
-static void a_foreign_attribute_is_einval(void **state)
+TEST(a_foreign_attribute_is_einval)
 {
 	uint64_t not_an_attribute[16] = { 0 };
 
-	(void) state;
 	errno = 0;
 	assert_int_equal(urcu_kvfree_init((void *) not_an_attribute), -1);
 	assert_int_equal(errno, EINVAL);

@@ -19,9 +19,8 @@ static struct kvfree_domain *domain;
 static struct kvfree_record *record;
 static uint64_t queued, freed, owner_freed;	/* at the test's begin */
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvfree_conf.batch_bytes = 1 << 20;
 	kvfree_conf.min_cached_pages = 0;
 	kvarena_reset();
@@ -33,9 +32,8 @@ static int begin(void **state)
 	return record ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	urcu_kvfree_exit();
 	kvarena_assert_exact();
 	return 0;

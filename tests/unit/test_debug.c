@@ -14,9 +14,8 @@
 #define THREADS	4
 #define MANY	2000
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	return kvfree_debug_start();
 }
 

@@ -280,17 +280,15 @@ TEST(who_may_not_wait_is_left_online)
 static struct kvfree_domain *domain;
 static struct rcu_head objects[3];
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	domain = kvfree_domain_get(&kvgp_flavor);
 	__atomic_store_n(&kvfree_conf.batch_bytes, 10000, __ATOMIC_RELAXED);
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvhold_off();
 	kvgp_let_go();
 	kvfree_gp_release(&domain->gp);

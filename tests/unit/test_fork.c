@@ -39,9 +39,8 @@ static int begin(void **state)
 	return channel ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvhold_go();
 	kvgp_let_go();
 	urcu_kvfree_channel_destroy(channel);

@@ -43,9 +43,8 @@ static void see(size_t nr, void **ptrs, void *priv)
 	seen.freeing = kvfree_freeing;
 }
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	memset(&seen, 0, sizeof(seen));
 	watched = NULL;
 	kvfree_free_start();
@@ -53,9 +52,8 @@ static int begin(void **state)
 	return channel ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvfree_conf.debug = URCU_KVFREE_DEBUG_OFF;
 	return urcu_kvfree_channel_destroy(channel);
 }

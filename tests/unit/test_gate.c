@@ -15,9 +15,8 @@
 
 static struct kvfree_gate gate;
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	memset(&gate, 0, sizeof(gate));
 	return 0;
 }

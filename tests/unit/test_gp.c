@@ -21,18 +21,16 @@
 
 static struct kvfree_gp gp;
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	memset(&gp, 0, sizeof(gp));
 	pthread_mutex_init(&gp.lock, NULL);
 	pthread_cond_init(&gp.cond, NULL);
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvhold_off();
 	kvgp_let_go();
 	return 0;

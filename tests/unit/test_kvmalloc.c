@@ -49,9 +49,8 @@ static uint64_t recycled(void)
 
 static uint64_t recycled_before;
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvfree_conf.batch_bytes = 1 << 20;
 	kvfree_conf.min_cached_pages = 0;
 	kvfree_conf.recycle = 1;
@@ -64,9 +63,8 @@ static int begin(void **state)
 	return record ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvfree_conf.debug = URCU_KVFREE_DEBUG_OFF;
 	urcu_kvfree_exit();
 	return 0;

@@ -62,12 +62,11 @@ static void *wait_to_end(void *arg)
 	return NULL;
 }
 
-static void a_thread_has_its_name(void **state)
+TEST(a_thread_has_its_name)
 {
 	pthread_t thread;
 	sem_t end;
 
-	(void) state;
 	sem_init(&end, 0, 0);
 	assert_int_equal(kvfree_launch(&thread, wait_to_end, &end), 0);
 	assert_true(kvtest_threads_become("kvfree-test", 1));
@@ -83,14 +82,13 @@ static void *take_a_name(void *arg)
 }
 
 /* A child of fork() would inherit it, and have it for good. */
-static void no_descriptor_is_open_while_a_thread_gets_its_name(void **state)
+TEST(no_descriptor_is_open_while_a_thread_gets_its_name)
 {
 	struct rlimit limit, none;
 	char name[16] = "";
 	pthread_t thread;
 	int ret;
 
-	(void) state;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	none = limit;
 	none.rlim_cur = 0;
@@ -103,13 +101,12 @@ static void no_descriptor_is_open_while_a_thread_gets_its_name(void **state)
 	assert_string_equal(name, "kvfree-test");
 }
 
-static void a_thread_takes_no_signals_and_its_creator_still_does(void **state)
+TEST(a_thread_takes_no_signals_and_its_creator_still_does)
 {
 	sigset_t usr1, after;
 	struct self self;
 	int nr;
 
-	(void) state;
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);
 	pthread_sigmask(SIG_SETMASK, &usr1, NULL);
@@ -122,9 +119,8 @@ static void a_thread_takes_no_signals_and_its_creator_still_does(void **state)
 	}
 }
 
-static void a_stack_is_small(void **state)
+TEST(a_stack_is_small)
 {
-	(void) state;
 	assert_in_range(spawn().stack, STACK_USED, 2 * 1024 * 1024);
 }
 
@@ -141,11 +137,10 @@ static void *use_the_stack(void *arg)
 	return NULL;
 }
 
-static void large_thread_local_storage_leaves_room_on_the_stack(void **state)
+TEST(large_thread_local_storage_leaves_room_on_the_stack)
 {
 	pthread_t thread;
 
-	(void) state;
 	assert_int_equal(kvfree_launch(&thread, use_the_stack, NULL), 0);
 	kvtest_join(thread);
 }
@@ -189,12 +184,11 @@ static void *pinned_creator(void *arg)
 	return NULL;
 }
 
-static void a_thread_is_not_pinned_if_its_creator_is(void **state)
+TEST(a_thread_is_not_pinned_if_its_creator_is)
 {
 	struct creator creator;
 	cpu_set_t cpus;
 
-	(void) state;
 	assert_int_equal(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
 	kvtest_on_thread(pinned_creator, &creator);
 	assert_true(CPU_EQUAL(&creator.created.cpus, &cpus));
@@ -211,11 +205,10 @@ static void *realtime_creator(void *arg)
 	return NULL;
 }
 
-static void a_thread_is_not_real_time_if_its_creator_is(void **state)
+TEST(a_thread_is_not_real_time_if_its_creator_is)
 {
 	struct creator creator;
 
-	(void) state;
 	kvtest_on_thread(realtime_creator, &creator);
 	assert_int_equal(creator.created.policy, SCHED_OTHER);
 	if (!creator.is_special) {
@@ -239,11 +232,10 @@ static void *filtered_creator(void *arg)
 	return NULL;
 }
 
-static void a_filter_keeps_no_thread_from_being_created(void **state)
+TEST(a_filter_keeps_no_thread_from_being_created)
 {
 	struct creator creator;
 
-	(void) state;
 	kvtest_on_thread(filtered_creator, &creator);
 	assert_int_equal(creator.created.policy, SCHED_OTHER);
 	if (!creator.is_special) {
@@ -265,11 +257,10 @@ static void *half_filtered_creator(void *arg)
 	return NULL;
 }
 
-static void without_affinity_a_thread_is_not_real_time_still(void **state)
+TEST(without_affinity_a_thread_is_not_real_time_still)
 {
 	struct creator creator;
 
-	(void) state;
 	kvtest_on_thread(half_filtered_creator, &creator);
 	assert_int_equal(creator.created.policy, SCHED_OTHER);
 	if (!creator.is_special) {
@@ -278,11 +269,10 @@ static void without_affinity_a_thread_is_not_real_time_still(void **state)
 	}
 }
 
-static void lack_of_threads_is_reported(void **state)
+TEST(lack_of_threads_is_reported)
 {
 	pthread_t thread;
 
-	(void) state;
 	kvfault_threads_after(0);
 	assert_int_equal(kvfree_launch(&thread, describe, NULL), EAGAIN);
 	kvfault_threads_after(-1);

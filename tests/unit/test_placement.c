@@ -187,18 +187,16 @@ static void remove_lists(void)
 	rmdir(cpu_dir);
 }
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	refuse_set = 0;
 	kvfree_check_cpu_dir = "/nonexistent";
 	kvfree_placement_start(true);
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	refuse_set = 0;
 	in_change = in_tick = NULL;
 	if (kvfree_check_cpu_dir == cpu_dir)
@@ -213,9 +211,8 @@ static int end(void **state)
 /* ------------------------------------------------------------------ */
 /* Following                                                          */
 
-static void a_worker_is_bound_until_it_is_released(void **state)
+TEST(a_worker_is_bound_until_it_is_released)
 {
-	(void) state;
 	assert_true(kvfree_placement_follow(there, own_tid()));
 	assert_true(is_on(0, there));
 	assert_int_equal(sched_getcpu(), there);
@@ -225,9 +222,8 @@ static void a_worker_is_bound_until_it_is_released(void **state)
 	assert_true(floats(0));
 }
 
-static void a_worker_follows_from_one_processor_to_another(void **state)
+TEST(a_worker_follows_from_one_processor_to_another)
 {
-	(void) state;
 	assert_true(kvfree_placement_follow(here, own_tid()));
 	assert_true(kvfree_placement_follow(there, own_tid()));
 	assert_true(is_on(0, there));
@@ -235,11 +231,10 @@ static void a_worker_follows_from_one_processor_to_another(void **state)
 	assert_true(floats(0));
 }
 
-static void staying_needs_no_system_call(void **state)
+TEST(staying_needs_no_system_call)
 {
 	int before;
 
-	(void) state;
 	assert_true(kvfree_placement_follow(here, own_tid()));
 	before = nr_calls;
 	assert_true(kvfree_placement_follow(here, own_tid()));
@@ -247,13 +242,12 @@ static void staying_needs_no_system_call(void **state)
 	assert_int_equal(nr_calls, before);
 }
 
-static void what_cannot_be_followed_leaves_the_worker_floating(void **state)
+TEST(what_cannot_be_followed_leaves_the_worker_floating)
 {
 	static const int nowhere[] = { -1, CPU_SETSIZE, CPU_SETSIZE + 1,
 		INT_MAX, INT_MIN };
 	size_t i;
 
-	(void) state;
 	for (i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++) {
 		assert_true(kvfree_placement_follow(here, own_tid()));
 		assert_false(kvfree_placement_follow(nowhere[i], own_tid()));
@@ -261,9 +255,8 @@ static void what_cannot_be_followed_leaves_the_worker_floating(void **state)
 	}
 }
 
-static void nothing_is_followed_if_workers_are_to_float(void **state)
+TEST(nothing_is_followed_if_workers_are_to_float)
 {
-	(void) state;
 	kvfree_placement_start(false);
 	assert_false(kvfree_placement_follow(here, own_tid()));
 	assert_true(floats(0));
@@ -272,9 +265,8 @@ static void nothing_is_followed_if_workers_are_to_float(void **state)
 /* ------------------------------------------------------------------ */
 /* Masks                                                              */
 
-static void a_worker_stays_inside_its_own_mask(void **state)
+TEST(a_worker_stays_inside_its_own_mask)
 {
-	(void) state;
 	pin(here);
 	assert_false(kvfree_placement_follow(there, own_tid()));
 	assert_true(is_on(0, here));
@@ -285,9 +277,8 @@ static void a_worker_stays_inside_its_own_mask(void **state)
 }
 
 /* As with taskset, which knows nothing of us. */
-static void a_mask_set_from_outside_meanwhile_is_kept(void **state)
+TEST(a_mask_set_from_outside_meanwhile_is_kept)
 {
-	(void) state;
 	assert_true(kvfree_placement_follow(here, own_tid()));
 	pin(there);
 	kvfree_placement_tick();
@@ -325,11 +316,10 @@ static void check_lists(const char *isolated, const char *nohz_full,
 	assert_true(floats(0));
 }
 
-static void isolated_processors_are_left_alone(void **state)
+TEST(isolated_processors_are_left_alone)
 {
 	char only[32], among[64], both[64];
 
-	(void) state;
 	strcpy(cpu_dir + strlen(cpu_dir) - 6, "XXXXXX");
 	assert_non_null(mkdtemp(cpu_dir));
 	kvfree_check_cpu_dir = cpu_dir;
@@ -376,9 +366,8 @@ static void check_not_followed(void)
 	assert_true(floats(0));
 }
 
-static void a_real_time_owner_is_not_followed(void **state)
+TEST(a_real_time_owner_is_not_followed)
 {
-	(void) state;
 	owner_begin();
 	if (!owner_becomes(SCHED_FIFO, 1)) {
 		print_message("no right to be SCHED_FIFO\n");
@@ -396,9 +385,8 @@ static void a_real_time_owner_is_not_followed(void **state)
 		print_message("no SCHED_DEADLINE here\n");
 }
 
-static void a_fair_owner_is_followed(void **state)
+TEST(a_fair_owner_is_followed)
 {
-	(void) state;
 	owner_begin();
 	assert_true(owner_becomes(SCHED_BATCH, 0));
 	assert_true(kvfree_placement_follow(here, owner.tid));
@@ -406,9 +394,8 @@ static void a_fair_owner_is_followed(void **state)
 	assert_true(kvfree_placement_follow(there, owner.tid));
 }
 
-static void an_owner_that_has_ended_is_followed(void **state)
+TEST(an_owner_that_has_ended_is_followed)
 {
-	(void) state;
 	owner_begin();
 	owner_end();
 	assert_true(kvfree_placement_follow(there, owner.tid));
@@ -416,9 +403,8 @@ static void an_owner_that_has_ended_is_followed(void **state)
 }
 
 /* Each owner is looked at, and after a tick each of them again. */
-static void a_worker_leaves_when_an_owner_becomes_real_time(void **state)
+TEST(a_worker_leaves_when_an_owner_becomes_real_time)
 {
-	(void) state;
 	owner_begin();
 	assert_true(kvfree_placement_follow(there, owner.tid));
 	if (!owner_becomes(SCHED_FIFO, 1)) {
@@ -434,9 +420,8 @@ static void a_worker_leaves_when_an_owner_becomes_real_time(void **state)
 /* ------------------------------------------------------------------ */
 /* The tick                                                           */
 
-static void the_tick_says_whether_a_worker_is_bound(void **state)
+TEST(the_tick_says_whether_a_worker_is_bound)
 {
-	(void) state;
 	assert_false(kvfree_placement_tick());
 	assert_true(kvfree_placement_follow(here, own_tid()));
 	assert_true(kvfree_placement_tick());
@@ -444,11 +429,10 @@ static void the_tick_says_whether_a_worker_is_bound(void **state)
 	assert_false(kvfree_placement_tick());
 }
 
-static void a_worker_with_progress_stays_bound(void **state)
+TEST(a_worker_with_progress_stays_bound)
 {
 	int i;
 
-	(void) state;
 	assert_true(kvfree_placement_follow(here, own_tid()));
 	for (i = 0; i < 4; i++) {
 		kvfree_placement_tick();
@@ -470,9 +454,8 @@ static void evict_from(int cpu)
 	assert_true(floats(0));
 }
 
-static void a_worker_without_progress_is_unbound(void **state)
+TEST(a_worker_without_progress_is_unbound)
 {
-	(void) state;
 	evict_from(there);
 	/* It is still watched, as it does not know yet. */
 	assert_true(kvfree_placement_tick());
@@ -482,9 +465,8 @@ static void a_worker_without_progress_is_unbound(void **state)
 	assert_false(kvfree_placement_tick());
 }
 
-static void a_processor_that_gave_no_time_is_left_alone(void **state)
+TEST(a_processor_that_gave_no_time_is_left_alone)
 {
-	(void) state;
 	evict_from(there);
 	assert_false(kvfree_placement_follow(there, own_tid()));
 	assert_true(floats(0));
@@ -497,9 +479,8 @@ static bool follows_again(void *unused)
 	return kvfree_placement_follow(there, own_tid());
 }
 
-static void it_is_tried_again_after_some_time(void **state)
+TEST(it_is_tried_again_after_some_time)
 {
-	(void) state;
 	evict_from(there);
 	assert_true(kvtest_wait(follows_again, NULL, KVTEST_LONG));
 	assert_true(is_on(0, there));
@@ -515,9 +496,8 @@ static void tick_comes_in(void)
 	comes_in_bound = kvfree_placement_tick();
 }
 
-static void the_tick_may_come_while_a_worker_binds_itself(void **state)
+TEST(the_tick_may_come_while_a_worker_binds_itself)
 {
-	(void) state;
 	in_change = tick_comes_in;
 	assert_true(kvfree_placement_follow(there, own_tid()));
 	assert_true(comes_in_bound);
@@ -532,9 +512,8 @@ static void ticks_come_in(void)
 	tick_comes_in();
 }
 
-static void the_tick_may_come_while_a_worker_unbinds_itself(void **state)
+TEST(the_tick_may_come_while_a_worker_unbinds_itself)
 {
-	(void) state;
 	assert_true(kvfree_placement_follow(there, own_tid()));
 	in_change = ticks_come_in;
 	kvfree_placement_release();
@@ -544,9 +523,8 @@ static void the_tick_may_come_while_a_worker_unbinds_itself(void **state)
 }
 
 /* Nothing has taken time from the worker yet. */
-static void a_worker_on_its_way_is_not_unbound(void **state)
+TEST(a_worker_on_its_way_is_not_unbound)
 {
-	(void) state;
 	in_change = ticks_come_in;
 	assert_true(kvfree_placement_follow(there, own_tid()));
 	in_change = NULL;
@@ -565,9 +543,8 @@ static void worker_comes_in(void)
 	stayed = kvfree_placement_follow(there, own_tid());
 }
 
-static void a_bound_worker_does_not_wait_for_the_tick(void **state)
+TEST(a_bound_worker_does_not_wait_for_the_tick)
 {
-	(void) state;
 	assert_true(kvfree_placement_follow(there, own_tid()));
 	kvfree_placement_tick();
 	in_tick = worker_comes_in;
@@ -672,24 +649,21 @@ static void check_taken(void *(*worker)(void *))
 	}
 }
 
-static void a_worker_under_a_real_time_thread_gets_away(void **state)
+TEST(a_worker_under_a_real_time_thread_gets_away)
 {
-	(void) state;
 	check_taken(bound);
 }
 
-static void so_does_one_that_comes_and_goes(void **state)
+TEST(so_does_one_that_comes_and_goes)
 {
-	(void) state;
 	check_taken(restless);
 }
 
 /* ------------------------------------------------------------------ */
 /* O6: where the system refuses                                       */
 
-static void a_processor_that_went_away_is_asked_for_again(void **state)
+TEST(a_processor_that_went_away_is_asked_for_again)
 {
-	(void) state;
 	refuse_set = EINVAL;
 	assert_false(kvfree_placement_follow(there, own_tid()));
 	assert_false(kvfree_placement_tick());
@@ -733,12 +707,11 @@ static struct filtered filtered(const int *numbers)
 	return filtered;
 }
 
-static void a_refusal_is_met_once(void **state)
+TEST(a_refusal_is_met_once)
 {
 	static const int numbers[] = { SYS_sched_setaffinity, -1 };
 	struct filtered worker = filtered(numbers);
 
-	(void) state;
 	assert_false(worker.follows);
 	assert_true(worker.floats);
 	assert_int_equal(worker.first, 1);
@@ -746,12 +719,11 @@ static void a_refusal_is_met_once(void **state)
 	assert_false(kvfree_placement_tick());
 }
 
-static void an_owner_of_unknown_policy_is_not_followed(void **state)
+TEST(an_owner_of_unknown_policy_is_not_followed)
 {
 	static const int numbers[] = { SYS_sched_getscheduler, -1 };
 	struct filtered worker = filtered(numbers);
 
-	(void) state;
 	assert_false(worker.follows);
 	assert_true(worker.floats);
 }
@@ -780,12 +752,11 @@ static void *one_of_many(void *unused)
 	return NULL;
 }
 
-static void what_finds_no_seat_floats(void **state)
+TEST(what_finds_no_seat_floats)
 {
 	pthread_t threads[MANY];
 	int i;
 
-	(void) state;
 	sem_init(&many_ready, 0, 0);
 	sem_init(&many_leave, 0, 0);
 	many_bound = 0;
@@ -810,12 +781,11 @@ static int in_child(void)
 	return kvfree_placement_follow(there, 0) && is_on(0, there) ? 0 : 2;
 }
 
-static void a_child_of_a_bound_worker_floats(void **state)
+TEST(a_child_of_a_bound_worker_floats)
 {
 	int status;
 	pid_t pid;
 
-	(void) state;
 	assert_true(kvfree_placement_follow(here, own_tid()));
 	pid = fork();
 	assert_true(pid >= 0);

@@ -39,9 +39,8 @@ static int connect_pair(void)
 	return ours < 0 ? -1 : 0;
 }
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	if (connect_pair())
 		return -1;
 	kvfree_check_pressure_fd = ours;
@@ -52,9 +51,8 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	urcu_kvfree_exit();
 	return close(theirs);
 }

@@ -39,9 +39,8 @@ static void start(size_t max_pending_bytes)
 	record->object_bytes[KVFREE_CHANNEL_MALLOC] = KVARENA_BYTES;
 }
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	domain = kvfree_domain_get(&kvgp_flavor);
 	kvarena_reset();
 	start(0);
@@ -49,9 +48,8 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvhold_off();
 	kvfault_memory(false);
 	kvgp_let_go();

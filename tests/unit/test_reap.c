@@ -26,9 +26,8 @@ static struct kvfree_domain *domain;
 static struct kvfree_record *record;
 static struct urcu_kvfree_channel *channel;
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvfree_conf.batch_bytes = 1 << 20;
 	kvfree_conf.min_cached_pages = 0;
 	kvarena_reset();
@@ -38,9 +37,8 @@ static int begin(void **state)
 	return record && channel ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvhold_go();
 	kvgp_let_go();
 	/* After a test that failed while it held them. */

@@ -34,9 +34,8 @@
 static struct kvfree_domain *domain;
 
 /* No thread of the library, and a record of its own for each test. */
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	domain = kvfree_domain_get(&kvgp_flavor);
 	kvarena_reset();
 	kvfree_conf.min_cached_pages = 1;
@@ -46,9 +45,8 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvhold_off();
 	kvfault_memory(false);
 	kvfree_conf.debug = URCU_KVFREE_DEBUG_OFF;

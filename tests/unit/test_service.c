@@ -50,9 +50,8 @@ static void set_estimate(uint64_t nsec)
 	__atomic_store_n(&domain->gp.usual_nsec, 0, __ATOMIC_SEQ_CST);
 }
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvarena_reset();
 	domain = kvfree_domain_get(&kvgp_flavor);
 	start(2);
@@ -61,9 +60,8 @@ static int begin(void **state)
 	return channel ? 0 : -1;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvfault_threads_after(-1);
 	kvhold_go();
 	kvgp_let_go();

@@ -18,17 +18,15 @@
 
 static const struct rcu_flavor_struct *const rcu = &kvgp_flavor;
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvarena_reset();
 	kvtest_start(60000, 2);
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvfault_threads_after(-1);
 	urcu_kvfree_exit();
 	kvarena_assert_exact();

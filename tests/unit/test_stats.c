@@ -17,9 +17,8 @@ static struct urcu_kvfree_stats now(void)
 	return kvtest_stats(&kvgp_flavor);
 }
 
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	kvtest_start(60000, 2);
 	kvinside_settle();
 	kvarena_reset();
@@ -28,9 +27,8 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvgp_let_go();
 	urcu_kvfree_exit();
 	return 0;

@@ -48,9 +48,8 @@ static int start(void)
 }
 
 /* Started, with a tick that never comes by itself. */
-static int begin(void **state)
+FIXTURE(begin)
 {
-	(void) state;
 	memset(alarms, 0, sizeof(alarms));
 	pressures = 0;
 	memset(&timer->tick_gate, 0, sizeof(timer->tick_gate));
@@ -58,9 +57,8 @@ static int begin(void **state)
 	return start();
 }
 
-static int end(void **state)
+FIXTURE(end)
 {
-	(void) state;
 	kvfree_timer_stop();
 	return 0;
 }
@@ -381,9 +379,8 @@ static int connect_pair(void)
 	return ours < 0 ? -1 : 0;
 }
 
-static int begin_watched(void **state)
+FIXTURE(begin_watched)
 {
-	(void) state;
 	memset(alarms, 0, sizeof(alarms));
 	pressures = 0;
 	if (connect_pair())

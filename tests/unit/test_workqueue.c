@@ -61,11 +61,10 @@ static void let_go(struct item *it)
 	sem_post(&it->go);
 }
 
-static int begin(void **state)
+FIXTURE(begin)
 {
 	unsigned int i;
 
-	(void) state;
 	memset(item, 0, sizeof(item));
 	for (i = 0; i < ITEMS; i++) {
 		item[i].work.fn = run;
@@ -77,11 +76,10 @@ static int begin(void **state)
 }
 
 /* After a test that failed items may stand yet. */
-static int end(void **state)
+FIXTURE(end)
 {
 	unsigned int i;
 
-	(void) state;
 	for (i = 0; i < ITEMS; i++) {
 		let_go(&item[i]);
 		sem_post(&item[i].go);
