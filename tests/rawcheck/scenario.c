@@ -208,8 +208,9 @@ static int scenario_returned(void)
 	return 0;
 }
 
-/* The lock is taken by one activation, the call made by one further inside. */
-static void recur(int levels)
+/* The lock is taken by one activation, the call made by one further inside. Each is to
+ * be an activation of this very function. */
+static __attribute__((noinline)) void recur(int levels)
 {
 	if (levels == 2)
 		pthread_spin_lock(&lock_a);
@@ -223,7 +224,9 @@ static void recur(int levels)
 
 static int scenario_recursive(void)
 {
-	recur(3);
+	volatile int levels = 3;	/* no copy of recur() for 3 alone */
+
+	recur(levels);
 	return 0;
 }
 

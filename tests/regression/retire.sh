@@ -21,7 +21,8 @@ failed=0
 LD_LIBRARY_PATH=$libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export LD_LIBRARY_PATH
 
-include="-I$top/include $(setting URCU_CFLAGS)"
+# Liburcu's headers are not ours to mend: as those of the system, wherever they are.
+include="-I$top/include $(setting URCU_CFLAGS | sed 's/-I */-isystem /g')"
 strict="-D_GNU_SOURCE $include -Wall -Wextra -Wpedantic -Wshadow -Wcast-qual
 	-Wold-style-cast -Wnon-virtual-dtor -Werror"
 link="-L$libs -lurcu-kvfree -lurcu-memb -lurcu-mb -lurcu-qsbr -lurcu-bp -lurcu-common
