@@ -59,3 +59,13 @@ build()
 	configure || die "configure failed"
 	make -s -C "$BUILD_DIR" -j"$JOBS" "$@" || die "make failed"
 }
+
+# check_some TESTS PROGRAMS: make check of these tests, which need these programs.
+check_some()
+{
+	local arg=("check_PROGRAMS=${2//$'\n'/ }" VERBOSE=1)
+
+	make -s -C "$BUILD_DIR" -j"$JOBS" check "${arg[@]}" TESTS= >/dev/null &&
+		make -s -C "$BUILD_DIR" -j"${CHECK_JOBS:-1}" check "${arg[@]}" \
+			TESTS="${1//$'\n'/ }" </dev/null
+}
