@@ -33,9 +33,9 @@ fail()
 run_bpftrace()
 {
 	if [ -e /sys/kernel/tracing/uprobe_events ]; then
-		timeout 120 bpftrace "$@"
+		timeout 600 bpftrace "$@"
 	else
-		timeout 120 unshare -m sh -c \
+		timeout 600 unshare -m sh -c \
 			'mount -t tracefs tracefs /sys/kernel/tracing; exec bpftrace "$@"' sh "$@"
 	fi >"$dir/output" 2>&1
 }

@@ -26,7 +26,7 @@ export MALLOC_ARENA_MAX=1 DEBUGINFOD_URLS=
 # gdb without the user's settings: run_gdb ARGUMENT... >OUTPUT
 run_gdb()
 {
-	timeout 120 gdb -nx -batch -iex 'set auto-load off' \
+	timeout 600 gdb -nx -batch -iex 'set auto-load off' \
 		-iex 'set disable-randomization off' "$@" 2>&1
 }
 
@@ -174,7 +174,7 @@ auto_load()
 	mkdir -p "$dir/auto-load${real%/*}"
 	cp "$dir/install$datadir/gdb/auto-load$libdir/${real##*/}-gdb.py" \
 		"$dir/auto-load${real%/*}" || return
-	timeout 120 gdb -nx -batch -iex "set auto-load safe-path $dir" \
+	timeout 600 gdb -nx -batch -iex "set auto-load safe-path $dir" \
 		-iex "set auto-load scripts-directory $dir/auto-load" \
 		-iex 'set disable-randomization off' -ex 'break all_queued' -ex run \
 		-ex 'kvfree find in_closed' "$program" >"$dir/output" 2>&1
