@@ -1,0 +1,96 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# SPDX-FileCopyrightText: The liburcu-kvfree authors
+#
+# fixtures.sh - urcu-kvfree-migrate makes tests/migrate/after of tests/migrate/before, says what it
+# did, and what it makes compiles
+set -u
+. "$top_srcdir/tests/regression/functions.sh"
+fixtures=$top_srcdir/tests/migrate
+dir=$(mktemp -d) || exit 99
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' HUP INT TERM
+failed=0
+
+fail()
+{
+	echo "FAIL: $1"
+	failed=1
+}
+
+# same WANTED GOT WHAT
+same()
+{
+	diff -ru "$1" "$2" || fail "$3"
+}
+
+command -v spatch >/dev/null || { echo "SKIP: no spatch"; exit 77; }
+spatch --version | grep -q 'Python scripting support: yes' || {
+	echo "SKIP: spatch has no Python"
+	exit 77
+}
+# The built script beside the files that it uses.
+mkdir "$dir/tool"
+cp "$top_srcdir"/tools/migrate/*.cocci "$top_srcdir/tools/migrate/plan.py" \
+	"$top_builddir/tools/migrate/urcu-kvfree-migrate" "$dir/tool"
+chmod -R u+w "$dir/tool"
+
+# migrate ARGUMENT...: in $dir/work
+migrate()
+{
+	(cd "$dir/work" && "$dir/tool/urcu-kvfree-migrate" "$@")
+}
+
+fresh()
+{
+	rm -rf "$dir/work"
+	cp -r "$fixtures/before" "$dir/work"
+	chmod -R u+w "$dir/work"
+}
+
+flags="-D_GNU_SOURCE -I$(cd "$top_srcdir" && pwd)/include $(setting URCU_CFLAGS)"
+
+# compiles FOLDER [FLAG...]: without a callback that nobody uses
+compiles()
+{
+	# shellcheck disable=SC2086 # words on purpose
+	(cd "$1" && shift && $CC -std=gnu11 -fsyntax-only -Wall -Wextra -Werror $flags "$@" ./*.c)
+}
+
+# ----------------------------------------------------------------------
+
+fresh
+migrate --dry-run forms.c >"$dir/diff" 2>/dev/null || fail "--dry-run: status $?"
+same "$fixtures/before" "$dir/work" "--dry-run changes files"
+patch -s -p1 -d "$dir/work" <"$dir/diff" || fail "the diff cannot be applied"
+same "$fixtures/after/forms.c" "$dir/work/forms.c" "the diff is wrong"
+
+fresh
+# shellcheck disable=SC2046 # words on purpose
+migrate -I . $(ls "$dir/work") >"$dir/output" 2>"$dir/summary" || fail "status $?"
+same "$fixtures/after" "$dir/work" "the files are different"
+same "$fixtures/summary" "$dir/summary" "the summary is different"
+[ ! -s "$dir/output" ] || fail "something is on standard output"
+
+compiles "$fixtures/before" || fail "the fixtures do not compile"
+compiles "$dir/work" || fail "the result does not compile"
+compiles "$dir/work" -DUSE_BP || fail "the result does not compile with bp"
+
+# A second time.
+migrate . 2>"$dir/summary" || fail "second time: status $?"
+same "$fixtures/after" "$dir/work" "it changes files once more"
+grep -q '^0 of ' "$dir/summary" || fail "it moves calls once more"
+
+# Other functions than free().
+migrate --free=destroy --dry-run stays.c 2>/dev/null |
+	grep -q '^+	urcu_kvfree_rcu(object, head);$' || fail "--free=destroy has no effect"
+
+# Mistakes.
+for arguments in "--no-such-option" "" "-I"; do
+	# shellcheck disable=SC2086 # words on purpose
+	migrate $arguments >"$dir/output" 2>&1
+	[ $? -eq 2 ] || fail "status of \"$arguments\""
+done
+migrate no-such-file 2>/dev/null && fail "status of a file that is not there"
+migrate --help | grep -q '^Usage: urcu-kvfree-migrate ' || fail "no --help"
+exit $failed
