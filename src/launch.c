@@ -62,7 +62,7 @@ static size_t stack_bytes(void)
 }
 
 /* What to ask for. */
-enum { AFFINITY = 1, SCHEDULING = 2, SMALL = 4 };
+enum { SCHEDULING = 1, SMALL = 2 };
 
 static int create_asking(pthread_t *thread, void *(*fn)(void *), void *arg,
 		int what)
@@ -81,22 +81,18 @@ static int create_asking(pthread_t *thread, void *(*fn)(void *), void *arg,
 		pthread_attr_setschedpolicy(&attr, SCHED_OTHER);
 		pthread_attr_setschedparam(&attr, &normal);
 	}
-	if ((what & AFFINITY) && cpus_known)
-		pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
 	ret = pthread_create(thread, &attr, fn, arg);
 	pthread_attr_destroy(&attr);
 	return ret;
 }
 
 /*
- * Ask for everything, then for less: the processors may be ones where the
- * process may no longer run, a seccomp filter may refuse either change, and the C
- * library may take more out of a stack than stack_bytes() knows of.
+ * Ask for everything, then for less: a seccomp filter may refuse the scheduling, and
+ * the C library may take more out of a stack than stack_bytes() knows of.
  */
 static int create_somehow(pthread_t *thread, void *(*fn)(void *), void *arg)
 {
-	static const int attempts[] = { SMALL | AFFINITY | SCHEDULING,
-		SMALL | SCHEDULING, SMALL | AFFINITY, SMALL, 0 };
+	static const int attempts[] = { SMALL | SCHEDULING, SMALL, 0 };
 	int ret = EAGAIN;
 	size_t i;
 
@@ -149,6 +145,10 @@ static void ask_for_short_slices(void)
 
 void kvfree_launched(const char *name)
 {
+	/* Not an attribute of the thread: musl has none for it. Fails where the process
+	 * may run on none of these any more, or a filter refuses it. */
+	if (cpus_known)
+		sched_setaffinity(0, sizeof(cpus), &cpus);
 	/* A system call for the calling thread. For another one it would be a file
 	 * in /proc, and if the process was forked just then, the child would keep
 	 * the descriptor. */

@@ -34,6 +34,7 @@ static void *describe(void *arg)
 	struct sched_param param;
 	pthread_attr_t attr;
 
+	kvfree_launched("kvfree-test");
 	pthread_getschedparam(pthread_self(), &self->policy, &param);
 	sched_getaffinity(0, sizeof(self->cpus), &self->cpus);
 	pthread_sigmask(SIG_SETMASK, NULL, &self->blocked);
