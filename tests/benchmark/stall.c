@@ -161,8 +161,19 @@ void *aligned_alloc(size_t alignment, size_t size)
 void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 {
 	maybe_stall();
+#if defined(SYS_mmap2)
+	return (void *) syscall(SYS_mmap2, addr, length, prot, flags, fd,
+			offset / 4096);
+#elif defined(__s390x__)
+	unsigned long args[] = { (unsigned long) addr, length,
+		(unsigned long) prot, (unsigned long) flags, (unsigned long) fd,
+		(unsigned long) offset };
+
+	return (void *) syscall(SYS_mmap, args);
+#else
 	return (void *) syscall(SYS_mmap, addr, length, prot, flags, fd,
 			offset);
+#endif
 }
 
 int munmap(void *addr, size_t length)
