@@ -6,6 +6,7 @@
  */
 
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -344,7 +345,8 @@ static int few_descriptors(void)
 	unsigned int spare;
 
 	rcu = &urcu_memb_flavor;
-	if (close_range(used, ~0U, 0) || getrlimit(RLIMIT_NOFILE, &saved))
+	if (syscall(SYS_close_range, used, ~0U, 0) ||
+	    getrlimit(RLIMIT_NOFILE, &saved))
 		return 1;
 	few = saved;
 	for (spare = 0; spare < needed; spare++) {
