@@ -55,6 +55,11 @@
 
 #include <urcu/rawcheck.h>
 
+/* Some processors of 32 bits have this one only. */
+#ifndef SYS_mmap
+# define SYS_mmap	SYS_mmap2
+#endif
+
 /* What _FORTIFY_SOURCE calls; declared here so that no optimizer chooses. */
 ssize_t __read_chk(int, void *, size_t, size_t);
 ssize_t __recv_chk(int, void *, size_t, size_t, int);

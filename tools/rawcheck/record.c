@@ -193,6 +193,17 @@ static uint32_t rc_write_stack(struct rc_finding *finding,
 	return nr;
 }
 
+/* Where the function begins that @address lies in; NULL if nobody says. */
+static void *rc_function_of(void *address)
+{
+#ifdef __ARM_EABI_UNWINDER__
+	(void) address;
+	return NULL;
+#else
+	return _Unwind_FindEnclosingFunction(address);
+#endif
+}
+
 /*
  * Where a context without a trace began: at its caller, and above that the frames
  * of @stack, if the function that the caller lies in still runs. Its frame is
@@ -201,7 +212,7 @@ static uint32_t rc_write_stack(struct rc_finding *finding,
 static void rc_complete(struct rc_trace *trace,
 		const struct rc_context *context, const struct rc_stack *stack)
 {
-	void *function = _Unwind_FindEnclosingFunction(context->caller);
+	void *function = rc_function_of(context->caller);
 	unsigned int i;
 
 	trace->frames[0] = context->caller;
@@ -210,8 +221,8 @@ static void rc_complete(struct rc_trace *trace,
 		if (stack->sp[i] <= context->sp &&
 				context->sp < stack->sp[i + 1])
 			break;
-	if (i + 1 >= stack->nr || !function || function !=
-			_Unwind_FindEnclosingFunction(stack->frames[i]))
+	if (i + 1 >= stack->nr || !function ||
+			function != rc_function_of(stack->frames[i]))
 		return;
 	while (++i < stack->nr && trace->nr < RC_DEFAULT_TRACE)
 		trace->frames[trace->nr++] = stack->frames[i];

@@ -296,6 +296,9 @@ static bool rc_futex_waits(long op)
 static enum rc_call rc_syscall(long number, const long *args)
 {
 	switch (number) {
+#ifdef SYS_futex_time64
+	case SYS_futex_time64:
+#endif
 	case SYS_futex:
 		return rc_futex_waits(args[1]) ? RC_CALL_futex : RC_NR_CALLS;
 	case SYS_read:
@@ -309,11 +312,19 @@ static enum rc_call rc_syscall(long number, const long *args)
 		return args[0] == 1 ? RC_CALL_membarrier : RC_NR_CALLS;
 	case SYS_nanosleep:
 		return RC_CALL_nanosleep;
+#ifdef SYS_clock_nanosleep_time64
+	case SYS_clock_nanosleep_time64:
+#endif
 	case SYS_clock_nanosleep:
 		return RC_CALL_clock_nanosleep;
 	case SYS_sched_yield:
 		return RC_CALL_sched_yield;
+#ifdef SYS_mmap
 	case SYS_mmap:
+#endif
+#ifdef SYS_mmap2
+	case SYS_mmap2:
+#endif
 		return RC_CALL_mmap;
 	case SYS_munmap:
 		return RC_CALL_munmap;
