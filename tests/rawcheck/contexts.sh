@@ -60,11 +60,19 @@ grep -q '#.*scenario_handler_in_lock' "$work/err" ||
 silent lock_outlives_handler
 silent exit_in_handler
 
-found jump_inside 1 'in a handler of SIGUSR1 (inner_jump_handler)'
-found jump_inside_alternate_stack 1 'in a handler of SIGUSR1'
-found jump_inside_inner 1 'in a handler of SIGUSR1 (raising_handler)'
-found jump_between_handlers 1 'in a handler of SIGUSR1 (outer_handler)'
-grep -q SIGUSR2 "$work/err" && fail "a handler that was left is reported"
+# Elsewhere the C library hides the target of a jump, and all handlers count as left.
+if echo | $CC -E -dM -x c - | grep -q __x86_64__; then
+	found jump_inside 1 'in a handler of SIGUSR1 (inner_jump_handler)'
+	found jump_inside_alternate_stack 1 'in a handler of SIGUSR1'
+	found jump_inside_inner 1 'in a handler of SIGUSR1 (raising_handler)'
+	found jump_between_handlers 1 'in a handler of SIGUSR1 (outer_handler)'
+	grep -q SIGUSR2 "$work/err" && fail "a handler that was left is reported"
+else
+	silent jump_inside
+	silent jump_inside_alternate_stack
+	silent jump_inside_inner
+	silent jump_between_handlers
+fi
 silent jump
 silent jump_from_alternate_stack
 silent setcontext
