@@ -10,6 +10,12 @@ setting()
 	sed -n "s/^$1 = *//p" "$top_builddir/Makefile"
 }
 
+# Whether the build is for another kind of machine: only its own compilers will do then.
+is_cross()
+{
+	[ "$(setting host_triplet)" != "$(setting build_triplet)" ]
+}
+
 # Whether a sanitizer is in the program or library $1.
 has_sanitizer()
 {

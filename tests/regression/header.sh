@@ -4,12 +4,13 @@
 #
 # header.sh - what the public header accepts and what it refuses
 #
-# Each good use compiles without a warning in C11 and C++11, with the compiler of the build
-# and with every other one that is here; each misuse does not compile, without options for
+# Each good use compiles without a warning in C11 and C++11, with the compilers of the build
+# and with every other one that is here and makes programs for this machine; each misuse does not compile, without options for
 # warnings and with the header in a system directory, where the compiler keeps warnings of
 # its macros to itself.
 
 set -u
+. "$top_srcdir/tests/regression/functions.sh"
 dir=${TMPDIR:-/tmp}/header-$$
 mkdir "$dir" || exit 1
 trap 'rm -rf "$dir"' EXIT
@@ -17,11 +18,12 @@ failed=0
 
 strict="-Wall -Wextra -Werror -I$top_srcdir/include"
 system="-isystem $top_srcdir/include"
-compilers=""
-for cc in "$CC -std=gnu11" "gcc -std=c11" "clang -std=c11" \
-		"g++ -std=c++11" "clang++ -std=c++11"; do
-	if command -v ${cc%% *} >/dev/null 2>&1; then
-		compilers="$compilers${compilers:+:}$cc"
+CXX=$(setting CXX)
+compilers="$CC -std=gnu11:$CC -std=c11"
+command -v "${CXX%% *}" >/dev/null 2>&1 && compilers="$compilers:$CXX -std=c++11"
+for cc in "gcc -std=c11" "clang -std=c11" "g++ -std=c++11" "clang++ -std=c++11"; do
+	if ! is_cross && command -v ${cc%% *} >/dev/null 2>&1; then
+		compilers="$compilers:$cc"
 	fi
 done
 
@@ -286,7 +288,8 @@ strict="$strict -Wcast-qual -Wpedantic"
 qualified | good qualified
 # C90 with GNU's extensions, which liburcu needs too.
 echo "header.sh: with $compilers"
-compilers="gcc -std=gnu89:clang -std=gnu89"
+compilers="$CC -std=gnu89"
+is_cross || compilers="$compilers:gcc -std=gnu89:clang -std=gnu89"
 qualified | good gnu89
 late '#include <urcu/rculist.h>' "$short" | good gnu89-flavor
 

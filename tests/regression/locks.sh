@@ -36,6 +36,7 @@ if has_sanitizer "$torture"; then
 fi
 command -v valgrind >/dev/null 2>&1 || skip "no valgrind"
 [ -e /proc/self/maps ] || skip "there is no /proc, which valgrind needs"
+is_cross && skip "valgrind is for the programs of this machine"
 # valgrind 3.19 gives up on the DWARF 5 of clang 14.
 if valgrind -q "$torture" --help 2>&1 | grep -q 'debuginfo reader'; then
 	skip "this valgrind does not read this compiler's debug information"

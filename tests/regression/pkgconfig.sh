@@ -37,13 +37,14 @@ flags()
 	exit 1
 }
 failed=0
-for build in "${CC:-cc} x.c" "c++ -x c++ x.c -x none"; do
-	case $build in
-	c++*)	command -v c++ >/dev/null 2>&1 || continue ;;
-	esac
+CXX=$(setting CXX)
+LDFLAGS=$(setting LDFLAGS)
+for build in "$CC x.c" "$CXX -x c++ x.c -x none"; do
+	command -v "${build%% *}" >/dev/null 2>&1 || continue
 	# shellcheck disable=SC2046,SC2086 # words on purpose
 	(cd "$dir" && $build -o x $(flags --cflags --libs liburcu-kvfree \
-		liburcu-memb) $(flags --static --libs liburcu-kvfree) &&
+		liburcu-memb) $(flags --static --libs liburcu-kvfree) \
+		$LDFLAGS &&
 		LD_LIBRARY_PATH=$libs ./x) || {
 		echo "FAIL: $build"
 		failed=1

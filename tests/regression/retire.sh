@@ -11,7 +11,7 @@ set -u
 . "$top_srcdir/tests/regression/functions.sh"
 
 CXX=$(setting CXX)
-command -v "${CXX##* }" >/dev/null 2>&1 || { echo "SKIP: no C++ compiler"; exit 77; }
+command -v "${CXX%% *}" >/dev/null 2>&1 || { echo "SKIP: no C++ compiler"; exit 77; }
 top=$(cd "$top_srcdir" && pwd) || exit 99
 libs=$(cd "$top_builddir/.libs" && pwd) || exit 99
 tmp=$(mktemp -d) || exit 99
@@ -167,7 +167,7 @@ two_flavors()
 #include <urcu/kvfree.hpp>
 END
 	# shellcheck disable=SC2086 # words on purpose
-	"$1" -std=c++11 $include -fsyntax-only "$tmp/two.cc" 2>"$tmp/log" &&
+	$1 -std=c++11 $include -fsyntax-only "$tmp/two.cc" 2>"$tmp/log" &&
 		fail "$1 compiles two flavors"
 	grep -q "error: .*$advice" "$tmp/log" || fail "$1 gives no advice on flavors"
 	cat >"$tmp/later.cc" <<'END'
@@ -182,7 +182,7 @@ void put(int *p)
 }
 END
 	# shellcheck disable=SC2086 # words on purpose
-	"$1" -std=c++11 $strict -fsyntax-only "$tmp/later.cc" ||
+	$1 -std=c++11 $strict -fsyntax-only "$tmp/later.cc" ||
 		fail "$1 does not find a flavor that comes later"
 }
 
@@ -202,24 +202,30 @@ if [ "$sanitizer" ]; then
 fi
 
 # Each flavor, language and compiler, and the lack of exceptions and of types at run time.
-if command -v g++ >/dev/null 2>&1; then
-	retire "$memb" "$bp" g++ -std=c++11
+gxx=g++
+is_cross && gxx=$CXX
+if command -v "${gxx%% *}" >/dev/null 2>&1; then
+	# shellcheck disable=SC2086 # words on purpose
+	retire "$memb" "$bp" $gxx -std=c++11
 	too_far
-	retire "$qsbr" "$memb" g++ -std=c++20
+	# shellcheck disable=SC2086 # words on purpose
+	retire "$qsbr" "$memb" $gxx -std=c++20
 fi
-if command -v clang++ >/dev/null 2>&1; then
+if ! is_cross && command -v clang++ >/dev/null 2>&1; then
 	retire "$bp" "$mb" clang++ -std=c++11 -fno-exceptions -fno-rtti
 	retire "$mb" "$qsbr" clang++ -std=c++17
 fi
 compilers=0
-for cxx in g++ clang++; do
-	command -v $cxx >/dev/null 2>&1 || continue
+for cxx in "$gxx" clang++; do
+	[ "$cxx" = clang++ ] && is_cross && continue
+	command -v "${cxx%% *}" >/dev/null 2>&1 || continue
 	compilers=$((compilers + 1))
 	for language in c++11 c++17 c++20; do
+		# shellcheck disable=SC2086 # words on purpose
 		example $cxx -std=$language
 	done
-	must_not_compile $cxx
-	two_flavors $cxx
+	must_not_compile "$cxx"
+	two_flavors "$cxx"
 done
 [ $compilers -gt 0 ] || { echo "SKIP: neither g++ nor clang++"; exit 77; }
 exit $failed
