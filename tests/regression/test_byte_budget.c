@@ -63,6 +63,8 @@ static const size_t sizes[] = { 4096, 16384, 65536, 262144 };
 struct sized {
 	const struct rcu_flavor_struct *rcu;
 	size_t size;
+	bool raw;
+	unsigned int looks;
 };
 
 static uint64_t waiting(const struct sized *sized)
@@ -70,13 +72,23 @@ static uint64_t waiting(const struct sized *sized)
 	return kvtest_stats(sized->rcu).pending * sized->size;
 }
 
-/* This thread frees its own, as an event loop would. */
+/*
+ * This thread frees its own, as an event loop would. A worker that finds its record
+ * locked, when it was stopped in a call, leaves the record to the next tick: where there
+ * is none, the budget has to ask again.
+ */
 static bool few_wait(void *arg)
 {
-	const struct sized *sized = arg;
+	struct sized *sized = arg;
+	size_t bytes;
 
 	urcu_kvfree_rcu_reclaim_flavor(sized->rcu, 64);
-	return waiting(sized) <= MOST_WAITING / 2;
+	if (waiting(sized) <= MOST_WAITING / 2)
+		return true;
+	if (++sized->looks % 2000 == 0)
+		for (bytes = 0; bytes < MIB; bytes += sized->size)
+			queue(sized->rcu, sized->size, sized->raw);
+	return false;
 }
 
 /* Queue all, and stop at each half of what may wait until the grace period that
@@ -84,7 +96,7 @@ static bool few_wait(void *arg)
 static void queue_within_budget(const struct rcu_flavor_struct *rcu,
 		size_t size, bool raw)
 {
-	struct sized sized = { rcu, size };
+	struct sized sized = { rcu, size, raw, 0 };
 	size_t bytes;
 
 	for (bytes = 0; bytes < TOTAL; bytes += size) {
