@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -276,4 +277,32 @@ unsigned int kvtest_count_fds(void)
 		if (fcntl(fd, F_GETFD) >= 0)
 			nr++;
 	return nr;
+}
+
+/* Signals that the calling thread blocks, by the kernel's word; all if it says nothing. */
+static unsigned long long blocked_signals(void)
+{
+	FILE *file = fopen("/proc/thread-self/status", "re");
+	unsigned long long blocked = ~0ULL;
+	char line[256];
+
+	if (!file)
+		return blocked;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "SigBlk: %llx", &blocked) == 1)
+			break;
+	fclose(file);
+	return blocked;
+}
+
+bool kvtest_is_emulated(void)
+{
+	sigset_t all, saved;
+	bool emulated;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &saved);
+	emulated = !(blocked_signals() & 1ULL << (SIGSEGV - 1));
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	return emulated;
 }

@@ -147,6 +147,12 @@ bool kvtest_threads_become(const char *prefix, unsigned int nr);
 int kvtest_tid(void);
 bool kvtest_sleeps(int tid);
 
+/*
+ * Whether an emulator of one process runs this: the kernel then shows which signals the
+ * emulator blocks, and those are not the ones that the thread blocks.
+ */
+bool kvtest_is_emulated(void);
+
 /* Open descriptors of this process. */
 unsigned int kvtest_count_fds(void);
 
