@@ -69,3 +69,15 @@ check_some()
 		make -s -C "$BUILD_DIR" -j"${CHECK_JOBS:-1}" check "${arg[@]}" \
 			TESTS="${1//$'\n'/ }" </dev/null
 }
+
+# Automake's totals, from the log that make check writes.
+count()
+{
+	local sum=0 name n
+
+	for name; do
+		n=$(sed -n "s/^# $name: *//p" "$BUILD_DIR/test-suite.log")
+		sum=$((sum + ${n:-0}))
+	done
+	echo $sum
+}
