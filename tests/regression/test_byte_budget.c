@@ -73,9 +73,10 @@ static uint64_t waiting(const struct sized *sized)
 }
 
 /*
- * This thread frees its own, as an event loop would. A worker that finds its record
- * locked, when it was stopped in a call, leaves the record to the next tick: where there
- * is none, the budget has to ask again.
+ * This thread frees its own, as an event loop would. What raw calls put on the emergency
+ * list, while a worker that has lost its processor holds the record, counts as 512 bytes
+ * whatever its size, and waits for a tick: where there is none, the budget has to be
+ * filled once more.
  */
 static bool few_wait(void *arg)
 {
