@@ -5,15 +5,16 @@
 # sources.sh [SOURCE...] - urcu-kvfree-migrate on programs of others, as Debian has them
 #
 # apt-get fetches the sources of Debian 12 into tests/migrate/sources of the build tree, once. How
-# many calls move there is known, and each file that changes compiles if it did before. What the
-# archive does not have at the moment is skipped.
+# many calls move there is known, and no file that changes has an error that it did not have before:
+# without the configure scripts of these programs, some have. What the archive does not have at the
+# moment is skipped.
 set -u
 . "$top_srcdir/tests/regression/functions.sh"
 top_srcdir=$(cd "$top_srcdir" && pwd)
 top_builddir=$(cd "$top_builddir" && pwd)
 sources=$top_builddir/tests/migrate/sources
-flags="-D_GNU_SOURCE -I$top_srcdir/include $(setting URCU_CFLAGS)"
-# From the source tree, with the built script.
+# The last two are what the configure scripts find.
+flags="-D_GNU_SOURCE -I$top_srcdir/include $(setting URCU_CFLAGS) -DHAVE_GETTID -DHAVE_RAND_R"
 tool=$sources/tool
 failed=0
 
@@ -28,7 +29,7 @@ programs()
 {
 	cat <<'END'
 ltt-control|src tests||21 of 45|include src src/common
-liburcu|tests doc/examples||14 of 45|include src tests/common tests/utils
+liburcu|tests doc/examples||22 of 32|include src tests/common tests/utils
 netsniff-ng|.|--free=xfree|2 of 3|.
 END
 }
@@ -53,22 +54,24 @@ END
 fetch()
 {
 	cd "$sources" || return
-	[ -d "$1" ] || {
+	[ -d "$1.before" ] || {
+		rm -rf "$1"
 		apt-get source --download-only "$1" >"$1.log" 2>&1 || { tail -n 3 "$1.log"; return 1; }
 		dpkg-source --no-check -x "$1"_*.dsc "$1" >>"$1.log" 2>&1 || return
-		cp -r "$1" "$1.before"
+		mv "$1" "$1.before"
 	}
 	rm -rf "$1"
 	cp -r "$1.before" "$1"
 	tree=$sources/$1
 }
 
-# compiles TREE FILE INCLUDES
-compiles()
+# errors TREE FILE INCLUDES: what the compiler does not like, without the places
+errors()
 {
 	# shellcheck disable=SC2046,SC2086 # words on purpose
-	(cd "$1" && $CC -std=gnu11 -fsyntax-only -Wall -Wno-unused-variable $flags \
-		$(for dir in $3; do echo "-I$dir"; done) "$2") 2>&1
+	(cd "$1" && LC_ALL=C $CC -std=gnu11 -fsyntax-only -Wall -Werror=implicit-function-declaration \
+		-Werror=unused-function $flags $(for dir in $3; do echo "-I$dir"; done) "$2") 2>&1 |
+		sed -n 's/.* error: //p' | sort -u
 }
 
 # try SOURCE WHAT OPTIONS WANTED INCLUDES
@@ -82,13 +85,15 @@ try()
 		fail "$1: $(head -n 1 "../$1.summary"), not $4"
 	compiled=0
 	for file in $(diff -rq . "../$1.before" | sed -n 's/^Files \(.*\.c\) and .*/\1/p'); do
-		compiles "../$1.before" "$file" "$5" >../before.log || {
-			echo "$1: $file does not compile before: $(grep -m 1 error: ../before.log)"
-			continue
-		}
-		compiles . "$file" "$5" >../after.log ||
-			{ cat ../after.log; fail "$1: $file does not compile any more"; }
-		compiled=$((compiled + 1))
+		errors "../$1.before" "$file" "$5" >../errors.before
+		errors . "$file" "$5" >../errors
+		new=$(comm -13 ../errors.before ../errors)
+		[ -z "$new" ] || fail "$1: $file does not compile any more: $new"
+		if [ -s ../errors.before ]; then
+			echo "$1: $file did not compile: $(head -n 1 ../errors.before)"
+		else
+			compiled=$((compiled + 1))
+		fi
 	done
 	echo "$1: $(head -n 1 "../$1.summary") $compiled changed files compile."
 }
