@@ -28,7 +28,7 @@ fail()
 programs()
 {
 	cat <<'END'
-ltt-control|src tests||21 of 45|include src src/common
+ltt-control|src tests||21 of 45|include src
 liburcu|tests doc/examples||22 of 32|include src tests/common tests/utils
 netsniff-ng|.|--free=xfree|2 of 3|.
 END
