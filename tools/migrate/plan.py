@@ -275,6 +275,9 @@ def summary(program, moved, left, drops):
             " them",
             [(place, fn + "()") for place, fn in program.barriers.items()
              if place[0] in program.files])
+    if moved:
+        print("Link with liburcu-kvfree. Call urcu_kvfree_init() in main(), after daemon() and"
+              " before\nanything counts file descriptors.")
 
 
 def main():
