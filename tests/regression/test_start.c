@@ -15,6 +15,7 @@
 #include "kvchild.h"
 #include "kvfault.h"
 #include "kvinside.h"
+#include "tsan.h"
 
 static const struct rcu_flavor_struct *rcu;
 
