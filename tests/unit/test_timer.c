@@ -307,15 +307,20 @@ static int left_alone(void)
  * thread may lose its processor, hence the count. */
 TEST(a_request_does_not_put_off_a_timer_that_is_armed)
 {
-	int tries = 0, good = 0, seen;
+	int tries = 0, good = 0, expired = 0, seen;
 
-	while (tries < 50) {
+	while (tries < 50 && expired < 100000) {
 		seen = left_alone();
-		if (seen < 0)
+		if (seen < 0) {
+			expired++;
 			continue;
+		}
 		tries++;
 		good += seen;
 	}
+	/* An emulator may be too slow for it. */
+	if (tries < 50)
+		skip();
 	assert_true(good > tries / 2);
 }
 
