@@ -10,7 +10,6 @@
 
 #include <limits.h>
 #include <sys/resource.h>
-#include <sys/timerfd.h>
 
 #include <urcu/rawcheck.h>
 

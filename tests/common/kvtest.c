@@ -279,20 +279,21 @@ unsigned int kvtest_count_fds(void)
 	return nr;
 }
 
-/* Signals that the calling thread blocks, by the kernel's word; all if it says nothing. */
-static unsigned long long blocked_signals(void)
+unsigned long long kvtest_status(int tid, const char *key, int base)
 {
-	FILE *file = fopen("/proc/thread-self/status", "re");
-	unsigned long long blocked = ~0ULL;
-	char line[256];
+	unsigned long long value = 0;
+	char path[64], line[256];
+	FILE *file;
 
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	file = fopen(path, "re");
 	if (!file)
-		return blocked;
+		abort();
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "SigBlk: %llx", &blocked) == 1)
-			break;
+		if (!strncmp(line, key, strlen(key)))
+			value = strtoull(line + strlen(key), NULL, base);
 	fclose(file);
-	return blocked;
+	return value;
 }
 
 bool kvtest_is_emulated(void)
@@ -300,9 +301,12 @@ bool kvtest_is_emulated(void)
 	sigset_t all, saved;
 	bool emulated;
 
+	if (!kvtest_has_proc())
+		return false;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &saved);
-	emulated = !(blocked_signals() & 1ULL << (SIGSEGV - 1));
+	emulated = !(kvtest_status(kvtest_tid(), "SigBlk:", 16) &
+		1ULL << (SIGSEGV - 1));
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 	return emulated;
 }

@@ -147,9 +147,12 @@ bool kvtest_threads_become(const char *prefix, unsigned int nr);
 int kvtest_tid(void);
 bool kvtest_sleeps(int tid);
 
+/* The number behind @key in the status file of a thread. Needs /proc. */
+unsigned long long kvtest_status(int tid, const char *key, int base);
+
 /*
  * Whether an emulator of one process runs this: the kernel then shows which signals the
- * emulator blocks, and those are not the ones that the thread blocks.
+ * emulator blocks, and those are not the ones that the thread blocks. False without /proc.
  */
 bool kvtest_is_emulated(void);
 

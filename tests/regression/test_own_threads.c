@@ -44,24 +44,6 @@ static unsigned int for_each_own_thread(void (*fn)(int tid, void *arg),
 	return nr;
 }
 
-/* A number after @key in a thread's status. */
-static unsigned long long status_of(int tid, const char *key, int base)
-{
-	unsigned long long value = 0;
-	char path[64], line[256];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
-	file = fopen(path, "r");
-	if (!file)
-		abort();
-	while (fgets(line, sizeof(line), file))
-		if (!strncmp(line, key, strlen(key)))
-			value = strtoull(line + strlen(key), NULL, base);
-	fclose(file);
-	return value;
-}
-
 /* P6. First of all tests: later starts have settings of their own. */
 TEST(by_default_there_are_no_more_workers_than_4_or_cpus)
 {
@@ -117,7 +99,7 @@ TEST(threads_that_use_the_library_add_none)
 
 static void check_signals(int tid, void *arg)
 {
-	unsigned long long blocked = status_of(tid, "SigBlk:", 16), bit;
+	unsigned long long blocked = kvtest_status(tid, "SigBlk:", 16), bit;
 	int *bad = arg, nr;
 
 	for (nr = 1; nr < 32; nr++) {
@@ -220,8 +202,8 @@ static void add_switches(int tid, void *arg)
 {
 	unsigned long long *sum = arg;
 
-	*sum += status_of(tid, "voluntary_ctxt_switches:", 10);
-	*sum += status_of(tid, "nonvoluntary_ctxt_switches:", 10);
+	*sum += kvtest_status(tid, "voluntary_ctxt_switches:", 10);
+	*sum += kvtest_status(tid, "nonvoluntary_ctxt_switches:", 10);
 }
 
 static unsigned long long switches(void)

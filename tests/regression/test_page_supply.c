@@ -6,7 +6,6 @@
  */
 
 #include <signal.h>
-#include <sys/timerfd.h>
 
 #include "cmocka-all.h"
 #include "kvarena.h"
