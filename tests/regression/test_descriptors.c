@@ -159,17 +159,17 @@ static int all_replaced(void)
 }
 
 /* The pipe is whole, and no timer is there to be armed. */
-static int timers_replaced(void)
+static int timer_and_pressure_replaced(void)
 {
-	return replaced_by(1U << 2 | 1U << 3 | 1U << 4);
+	return replaced_by(1U << 2 | 1U << 3);
 }
 
-static int one_timer_replaced(void)
+static int timer_replaced(void)
 {
 	return replaced_by(1U << 2);
 }
 
-/* Nothing wakes the thread: not the pipe, and not the timers. */
+/* Nothing wakes the thread: not the pipe, and not the timer. */
 static int deaf(void)
 {
 	kvfree_check_look_msec = 100;
@@ -249,8 +249,8 @@ static const struct kvchild_scenario scenarios[] = {
 	{ "closed_then_clean", closed_then_clean },
 	{ "closed_while_armed", closed_while_armed },
 	{ "all_replaced", all_replaced },
-	{ "timers_replaced", timers_replaced },
-	{ "one_timer_replaced", one_timer_replaced },
+	{ "timer_and_pressure_replaced", timer_and_pressure_replaced },
+	{ "timer_replaced", timer_replaced },
 	{ "deaf", deaf },
 	{ "exit_after_replacing", exit_after_replacing },
 	{ "in_fork_child", in_fork_child },
@@ -293,8 +293,8 @@ TEST(what_was_closed_while_it_was_armed_is_not_lost)
 TEST(what_the_program_put_in_the_place_of_ours_is_not_touched)
 {
 	assert_goes_on("all_replaced", 1);
-	assert_goes_on("timers_replaced", 1);
-	assert_goes_on("one_timer_replaced", 1);
+	assert_goes_on("timer_and_pressure_replaced", 1);
+	assert_goes_on("timer_replaced", 1);
 	assert_goes_on("deaf", 1);
 }
 
