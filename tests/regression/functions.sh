@@ -16,6 +16,17 @@ is_cross()
 	[ "$(setting host_triplet)" != "$(setting build_triplet)" ]
 }
 
+# The first program of the README $1, and the commands that follow it there.
+readme_program()
+{
+	awk '/^```$/ && on { exit } on { print } /^```c$/ { on = 1 }' "$1"
+}
+
+readme_commands()
+{
+	awk '/^```c$/ { c = 1 } /^```$/ && on { exit } on { print } /^```sh$/ && c { on = 1 }' "$1"
+}
+
 # Whether a sanitizer is in the program or library $1.
 has_sanitizer()
 {

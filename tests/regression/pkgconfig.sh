@@ -18,12 +18,8 @@ for lib in "$libs"/liburcu-kvfree.a "$libs"/liburcu-kvfree.so; do
 	has_sanitizer "$lib" && exit 77
 done
 
-# The first piece of C, and the commands that follow it.
-awk '/^```$/ && on	{ exit } on { print } /^```c$/ { on = 1 }' \
-	"$top_srcdir/README.md" >"$dir/config.c"
-cp "$dir/config.c" "$dir/x.c"
-awk '/^```c$/ { c = 1 } /^```$/ && on { exit } on { print } /^```sh$/ && c { on = 1 }' \
-	"$top_srcdir/README.md" >"$dir/commands"
+readme_program "$top_srcdir/README.md" >"$dir/config.c"
+readme_commands "$top_srcdir/README.md" >"$dir/commands"
 
 flags()
 {
@@ -39,7 +35,7 @@ flags()
 failed=0
 CXX=$(setting CXX)
 LDFLAGS=$(setting LDFLAGS)
-for build in "$CC x.c" "$CXX -x c++ x.c -x none"; do
+for build in "$CC config.c" "$CXX -x c++ config.c -x none"; do
 	command -v "${build%% *}" >/dev/null 2>&1 || continue
 	# shellcheck disable=SC2046,SC2086 # words on purpose
 	(cd "$dir" && $build -o x $(flags --cflags --libs liburcu-kvfree \
