@@ -81,3 +81,21 @@ count()
 	done
 	echo $sum
 }
+
+totals()
+{
+	echo "$(count PASS XFAIL) passed, $(count FAIL XPASS ERROR) failed, $(count SKIP) skipped"
+}
+
+# fedora_flags LTO-FLAG...: as redhat-rpm-config has them for x86-64, less -specs=, which
+# names files of Fedora's, -march= and -mtls-dialect=.
+fedora_flags()
+{
+	local machine=
+
+	test "$(uname -m)" != x86_64 || machine="-m64 -mtune=generic -fcf-protection "
+	echo "-O2 $* -fexceptions -g -grecord-gcc-switches -pipe -Wall -Werror=format-security" \
+		"-Wp,-U_FORTIFY_SOURCE,-D_FORTIFY_SOURCE=3 -Wp,-D_GLIBCXX_ASSERTIONS" \
+		"-fstack-protector-strong -fasynchronous-unwind-tables" \
+		"$machine-fstack-clash-protection"
+}
