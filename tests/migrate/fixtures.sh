@@ -35,17 +35,17 @@ cp "$top_srcdir"/tools/migrate/*.cocci "$top_srcdir/tools/migrate/plan.py" \
 	"$top_builddir/tools/migrate/urcu-kvfree-migrate" "$dir/tool"
 chmod -R u+w "$dir/tool"
 
-# migrate ARGUMENT...: in $dir/work
+# migrate ARGUMENT...: in $dir/copy
 migrate()
 {
-	(cd "$dir/work" && "$dir/tool/urcu-kvfree-migrate" "$@")
+	(cd "$dir/copy" && "$dir/tool/urcu-kvfree-migrate" "$@")
 }
 
 fresh()
 {
-	rm -rf "$dir/work"
-	cp -r "$fixtures/before" "$dir/work"
-	chmod -R u+w "$dir/work"
+	rm -rf "$dir/copy"
+	cp -r "$fixtures/before" "$dir/copy"
+	chmod -R u+w "$dir/copy"
 }
 
 flags="-D_GNU_SOURCE -I$(cd "$top_srcdir" && pwd)/include $(setting URCU_CFLAGS)"
@@ -61,24 +61,24 @@ compiles()
 
 fresh
 migrate --dry-run forms.c >"$dir/diff" 2>/dev/null || fail "--dry-run: status $?"
-same "$fixtures/before" "$dir/work" "--dry-run changes files"
-patch -s -p1 -d "$dir/work" <"$dir/diff" || fail "the diff cannot be applied"
-same "$fixtures/after/forms.c" "$dir/work/forms.c" "the diff is wrong"
+same "$fixtures/before" "$dir/copy" "--dry-run changes files"
+patch -s -p1 -d "$dir/copy" <"$dir/diff" || fail "the diff cannot be applied"
+same "$fixtures/after/forms.c" "$dir/copy/forms.c" "the diff is wrong"
 
 fresh
 # shellcheck disable=SC2046 # words on purpose
-migrate -I . $(ls "$dir/work") >"$dir/output" 2>"$dir/summary" || fail "status $?"
-same "$fixtures/after" "$dir/work" "the files are different"
+migrate -I . $(ls "$dir/copy") >"$dir/output" 2>"$dir/summary" || fail "status $?"
+same "$fixtures/after" "$dir/copy" "the files are different"
 same "$fixtures/summary" "$dir/summary" "the summary is different"
 [ ! -s "$dir/output" ] || fail "something is on standard output"
 
 compiles "$fixtures/before" || fail "the fixtures do not compile"
-compiles "$dir/work" || fail "the result does not compile"
-compiles "$dir/work" -DUSE_BP || fail "the result does not compile with bp"
+compiles "$dir/copy" || fail "the result does not compile"
+compiles "$dir/copy" -DUSE_BP || fail "the result does not compile with bp"
 
 # A second time.
 migrate . 2>"$dir/summary" || fail "second time: status $?"
-same "$fixtures/after" "$dir/work" "it changes files once more"
+same "$fixtures/after" "$dir/copy" "it changes files once more"
 grep -q '^0 of ' "$dir/summary" || fail "it moves calls once more"
 
 # Other functions than free().
