@@ -3,7 +3,7 @@
 //
 // Makes the edits that plan.py has decided on. They are in the file that is named in the
 // environment, one a line: file, line, column, and what takes the place of the call there. Where
-// there is nothing, the function or the prototype there goes away.
+// there is nothing, the function or the prototype there goes away; main() gets a first statement.
 
 @initialize:python@
 @@
@@ -55,3 +55,14 @@ position p : script:python() { edit_at(p[0]) == "" };
 |
 - T fn@p(T1 *);
 )
+
+@@
+position p : script:python() { bool(edit_at(p[0])) };
+statement S, first;
+@@
+main@p(...) {
+  ... when != S
++ urcu_kvfree_init(NULL);
+  first
+  ... when any
+}

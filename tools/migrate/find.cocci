@@ -174,3 +174,16 @@ release << plain.release;
 p << plain.p;
 @@
 fact("plain", p[0], fn, release)
+
+// ----------------------------------------------------------------------
+// Where a program begins
+
+@program@
+position p;
+@@
+main@p(...) { ... }
+
+@script:python@
+p << program.p;
+@@
+fact("main", p[0])

@@ -16,6 +16,7 @@ import sys
 
 CALL = r"\b(?:urcu_([a-z]+)_)?(call|defer)_rcu(?:_(memb|mb|qsbr|bp|sig))?\b"
 FLAVOR = re.compile(r'[<"](urcu\.h|urcu-(bp|qsbr)\.h|urcu/urcu(-(bp|mb|memb|qsbr|signal))?\.h)[>"]')
+DESCRIPTORS = re.compile(r'"/(proc/self|dev)/fd\b')
 NOT_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 
 Call = collections.namedtuple("Call", "place around fn first second")
@@ -54,6 +55,7 @@ class Program:
         self.calls, self.callbacks, self.plain = {}, {}, {}
         self.types, self.held, self.barriers = {}, {}, {}
         self.definitions, self.prototypes = {}, {}
+        self.mains = set()
         for line in facts:
             if line.startswith("fact\t"):
                 self.add(*line.rstrip("\n").split("\t")[1:])
@@ -76,6 +78,8 @@ class Program:
             self.callbacks[place] = Callback(place, fn, release, type_, member)
         elif kind == "plain":
             self.plain[place] = Callback(place, words[0], words[1], "", "")
+        elif kind == "main":
+            self.mains.add(place)
         else:
             table = {"type": self.types, "held": self.held, "barrier": self.barriers,
                      "definition": self.definitions, "prototype": self.prototypes}[kind]
@@ -180,6 +184,15 @@ class Program:
             return places
         return []
 
+    def inits(self):
+        """The main() functions whose files count descriptors, but do not become daemons."""
+        for place in self.mains:
+            with open_text(place[0]) as file:
+                if DESCRIPTORS.search(file.read()) and \
+                        not re.search(r"\b(daemon|v?fork|urcu_kvfree_init)\s*\(",
+                                      self.code[place[0]]):
+                    yield place
+
     def include_after(self, name, before):
         """The line after which a file includes urcu/kvfree.h; 0 if it does so already."""
         with open_text(name) as file:
@@ -239,8 +252,9 @@ def dropped_callbacks(program, moved):
     return {place: fn for place, fn in drops.items() if fn in users}
 
 
-def write_plan(work, program, moved, drops):
+def write_plan(work, program, moved, drops, inits):
     edits = {call.place: text for call, text in moved.items()}
+    edits.update({place: "urcu_kvfree_init(NULL);" for place in inits})
     edits.update({place: "" for place in drops})
     with open_text(os.path.join(work, "edits"), "w") as file:
         for place, text in sorted(edits.items()):
@@ -248,11 +262,11 @@ def write_plan(work, program, moved, drops):
     with open_text(os.path.join(work, "includes"), "w") as file:
         for name in sorted({place[0] for place in edits}):
             first = min(place[1] for place in edits if place[0] == name)
-            needed = any(call.place[0] == name for call in moved)
+            needed = any(edits[place] for place in edits if place[0] == name)
             file.write("%s\t%d\n" % (name, program.include_after(name, first) if needed else 0))
 
 
-def summary(program, moved, left, drops):
+def summary(program, moved, left, drops, inits):
     calls = len(moved) + len(left)
     print("%d of %d calls move to liburcu-kvfree." % (len(moved), calls))
     section("Left as they are", [(call.place, "%s: %s" % (shown(call), why))
@@ -275,6 +289,8 @@ def summary(program, moved, left, drops):
             " them",
             [(place, fn + "()") for place, fn in program.barriers.items()
              if place[0] in program.files])
+    section("Programs that look at their file descriptors, and call urcu_kvfree_init(NULL) first now",
+            [(place, "main()") for place in inits])
     if moved:
         print("Link with liburcu-kvfree. Call urcu_kvfree_init() in main(), after daemon() and"
               " before\nanything counts file descriptors.")
@@ -287,8 +303,9 @@ def main():
         program = Program(facts, frees, files)
     moved, left = decide(program)
     drops = dropped_callbacks(program, moved)
-    write_plan(work, program, moved, drops)
-    summary(program, moved, left, drops)
+    inits = sorted(program.inits()) if moved else []
+    write_plan(work, program, moved, drops, inits)
+    summary(program, moved, left, drops, inits)
 
 
 main()
