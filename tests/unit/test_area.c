@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "cmocka-all.h"
 #include "kvfault.h"
@@ -102,6 +103,33 @@ TEST(runs_do_not_overlap)
 		kvfree_area_free(ptr[i]);
 	}
 	assert_int_equal(kvfree_area.bytes, 0);
+}
+
+/* Kernels for arm64 and ppc64el have them; a multiple of this kernel's pages will do. */
+TEST(pages_may_be_larger_than_4_kib)
+{
+	static const size_t pages[] = { 4096, 16384, 65536 };
+	unsigned int i;
+
+	kvfree_area_free(kvfree_area_alloc(1));		/* the range is there */
+	for (i = 0; i < 3; i++) {
+		char *one, *two;
+
+		if (pages[i] < (size_t) sysconf(_SC_PAGESIZE))
+			continue;
+		kvfree_area.page_bytes = pages[i];
+		one = kvfree_area_alloc(1);
+		two = kvfree_area_alloc(pages[i] + 1);
+		assert_int_equal(kvfree_area_usable(one), pages[i]);
+		assert_int_equal(kvfree_area_usable(two), 2 * pages[i]);
+		assert_int_equal(kvfree_area.bytes, 3 * pages[i]);
+		memset(one, 1, pages[i]);
+		memset(two, 2, 2 * pages[i]);
+		assert_true(one + pages[i] <= two || two + 2 * pages[i] <= one);
+		kvfree_area_free(one);
+		kvfree_area_free(two);
+		assert_int_equal(kvfree_area.bytes, 0);
+	}
 }
 
 TEST(all_units_can_be_had_and_not_one_more)
@@ -335,6 +363,7 @@ int main(void)
 		test(no_pointer_is_in_a_range_that_is_not_there),
 		test(the_range_has_its_own_pointers_and_no_others),
 		test(runs_do_not_overlap),
+		test(pages_may_be_larger_than_4_kib),
 		test(all_units_can_be_had_and_not_one_more),
 		test(free_neighbours_join_in_any_order),
 		test(more_than_the_range_is_null),
