@@ -441,6 +441,7 @@ TEST(forks_with_hooks_beside_busy_threads_lose_nothing)
 	unsigned int i;
 	int ret, bad = 0;
 
+	needs_fork_beside_threads();
 	settles = false;
 	queue(100);
 	stop = 0;
