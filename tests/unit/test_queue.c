@@ -93,6 +93,8 @@ TEST(a_raw_call_appends_to_the_open_page)
 {
 	uint64_t before = now().emergency;
 
+	/* A worker that brings a page has the record's lock for a moment. */
+	supply_pages();
 	queue_raw(3);
 	assert_int_equal(record->open[0]->nr, 3);
 	assert_ptr_equal(record->open[0]->ptrs[2], kvarena_nth(2));
