@@ -233,7 +233,10 @@ EOT
 # The memory is as malloc() left it, with which no compiler finds fault.
 qualified()
 {
-	echo '#include <stdlib.h>
+	echo '#ifndef _GNU_SOURCE
+#define _GNU_SOURCE	/* behind stdlib.h liburcu wants it, on some processors */
+#endif
+#include <stdlib.h>
 #include <urcu.h>
 #include <urcu/kvfree.h>
 
