@@ -60,6 +60,12 @@ build()
 	make -s -C "$BUILD_DIR" -j"$JOBS" "$@" || die "make failed"
 }
 
+# The tests that may come out differently in a build of its own.
+build_tests()
+{
+	make -s -C "$BUILD_DIR" print-build-tests | tr '\n' ' '
+}
+
 # check_some TESTS PROGRAMS: make check of these tests, which need these programs.
 check_some()
 {

@@ -16,7 +16,8 @@ is_cross()
 	[ "$(setting host_triplet)" != "$(setting build_triplet)" ]
 }
 
-# The first program of the README $1, and the commands that follow it there.
+# Of the README $1 the first program, the commands that follow it, and those that build and
+# install the library.
 readme_program()
 {
 	awk '/^```$/ && on { exit } on { print } /^```c$/ { on = 1 }' "$1"
@@ -25,6 +26,12 @@ readme_program()
 readme_commands()
 {
 	awk '/^```c$/ { c = 1 } /^```$/ && on { exit } on { print } /^```sh$/ && c { on = 1 }' "$1"
+}
+
+readme_installation()
+{
+	awk '/^```$/ && on { exit } on { print } /^## / { there = 0 } /^## Build and install/ { there = 1 }
+		/^```sh$/ && there { on = 1 }' "$1"
 }
 
 # Whether a sanitizer is in the program or library $1.
