@@ -25,7 +25,6 @@
  * Idea and names: include/linux/rcupdate.h of Linux.
  */
 
-#include <urcu/kvfree.h>
 
 /*
  * Raw. Free @ptr after a grace period; @rhf is the name of its struct rcu_head. NULL is
@@ -42,3 +41,6 @@
 #define kvfree_rcu_barrier()		((void) urcu_kvfree_rcu_barrier())
 
 #endif /* _URCU_KVFREE_COMPAT_H */
+
+/* Outside the guard: a flavor that came in between is taken up each time. */
+#include <urcu/kvfree.h>

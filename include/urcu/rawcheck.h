@@ -55,7 +55,7 @@ extern void urcu_rawcheck_disown_hook(const volatile void *lock)
  *
  * Context: any. Async-signal-safe, keep errno.
  */
-static inline __attribute__((always_inline)) void urcu_rawcheck_enter(void)
+static __inline__ __attribute__((always_inline)) void urcu_rawcheck_enter(void)
 {
 	void (*hook)(void) = _urcu_rawcheck_hook(urcu_rawcheck_enter_hook);
 
@@ -63,7 +63,7 @@ static inline __attribute__((always_inline)) void urcu_rawcheck_enter(void)
 		hook();
 }
 
-static inline __attribute__((always_inline)) void urcu_rawcheck_leave(void)
+static __inline__ __attribute__((always_inline)) void urcu_rawcheck_leave(void)
 {
 	void (*hook)(void) = _urcu_rawcheck_hook(urcu_rawcheck_leave_hook);
 
@@ -81,7 +81,7 @@ static inline __attribute__((always_inline)) void urcu_rawcheck_leave(void)
  * Context: any. Async-signal-safe, keeps errno. Idea: Linux
  * lockdep_sb_freeze_release().
  */
-static inline __attribute__((always_inline)) void urcu_rawcheck_disown(
+static __inline__ __attribute__((always_inline)) void urcu_rawcheck_disown(
 		const volatile void *lock)
 {
 	void (*hook)(const volatile void *) =

@@ -229,6 +229,22 @@ int put(struct node *node)
 }
 EOT
 
+good flavor-later-kernel <<EOT
+#include <urcu/kvfree-compat.h>
+#include <urcu-bp.h>
+#include <urcu/kvfree-compat.h>
+
+struct node { struct rcu_head head; };
+
+void put(struct node *node, struct node *other);
+void put(struct node *node, struct node *other)
+{
+	kfree_rcu(node, head);
+	kvfree_rcu_mightsleep(other);
+	kvfree_rcu_barrier();
+}
+EOT
+
 # Every call that takes an object takes each kind of pointer to it, and nothing but pointers.
 # The memory is as malloc() left it, with which no compiler finds fault.
 qualified()
@@ -295,5 +311,7 @@ compilers="$CC -std=gnu89"
 is_cross || compilers="$compilers:gcc -std=gnu89:clang -std=gnu89"
 qualified | good gnu89
 late '#include <urcu/rculist.h>' "$short" | good gnu89-flavor
+printf '#include <urcu.h>\n#include <urcu/kvfree-compat.h>\n#include <urcu/rawcheck.h>\n' |
+	good gnu89-headers
 
 exit $failed
