@@ -12,9 +12,9 @@
  * backtrace and leaked: the first queueing frees it, the second is ignored.
  * (The kernel's DEBUG_OBJECTS_RCU_HEAD.) A call that may wait, made inside a
  * read-side section, is reported with a backtrace whether it has to wait or
- * not, once for each place in the program (the kernel's might_sleep()). Strict debugging also begins grace
- * periods without delay and poisons what it frees, so that a reader that
- * can still find an object trips over it at once.
+ * not, once for each place in the program (the kernel's might_sleep()). Strict
+ * debugging also begins grace periods without delay and poisons what it frees,
+ * so that a reader that can still find an object trips over it at once.
  *
  * With debugging on there is no fast path: kvfree_tls.recent stays NULL, and
  * every call comes by here. A thread that got its record in an earlier start without

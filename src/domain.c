@@ -9,6 +9,7 @@
 #include <string.h>
 #include <urcu/flavor.h>
 
+#include "debug.h"
 #include "domain.h"
 
 #define DOMAIN_INIT {							\
@@ -183,10 +184,11 @@ unsigned int kvfree_enter_wait(const char *what)
 {
 	unsigned int online;
 
-	if (!kvfree_enter_wait_try(&online))
-		kvfree_die("%s called inside an RCU read-side critical section: it would wait for itself",
-			what);
-	return online;
+	if (kvfree_enter_wait_try(&online))
+		return online;
+	kvfree_debug_section(what, __builtin_return_address(0));
+	kvfree_die("%s called inside an RCU read-side critical section: it would wait for itself",
+		what);
 }
 
 void kvfree_leave_wait(unsigned int online)

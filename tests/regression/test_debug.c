@@ -191,6 +191,57 @@ static int outside(void)
 	return KVCHILD_OK;
 }
 
+/* Those that always wait end the process. */
+static int barrier_inside(void)
+{
+	rcu_register_thread();
+	free_later(rcu);
+	rcu_read_lock();
+	urcu_kvfree_rcu_barrier_flavor(rcu);
+	return 1;
+}
+
+static int shrink_inside(void)
+{
+	rcu_register_thread();
+	free_later(rcu);
+	rcu_read_lock();
+	urcu_kvfree_shrink();
+	return 1;
+}
+
+static int exit_inside(void)
+{
+	rcu_register_thread();
+	free_later(rcu);
+	rcu_read_lock();
+	urcu_kvfree_exit();
+	return 1;
+}
+
+static int before_fork_inside(void)
+{
+	rcu_register_thread();
+	free_later(rcu);
+	rcu_read_lock();
+	urcu_kvfree_before_fork();
+	return 1;
+}
+
+static void keep(size_t nr, void **ptrs, void *priv);
+
+static int channel_destroy_inside(void)
+{
+	struct urcu_kvfree_channel *channel =
+		urcu_kvfree_channel_create("kept", keep, NULL);
+
+	rcu_register_thread();
+	free_later(rcu);
+	rcu_read_lock();
+	urcu_kvfree_channel_destroy(channel);
+	return 1;
+}
+
 /* ------------------------------------------------------------------ */
 /* Strict                                                             */
 
@@ -266,6 +317,11 @@ static const struct kvchild_scenario scenarios[] = {
 	{ "inside_another", inside_another },
 	{ "inside_qsbr", inside_qsbr },
 	{ "outside", outside },
+	{ "barrier_inside", barrier_inside },
+	{ "shrink_inside", shrink_inside },
+	{ "exit_inside", exit_inside },
+	{ "before_fork_inside", before_fork_inside },
+	{ "channel_destroy_inside", channel_destroy_inside },
 	{ "missing_unlink_shows", missing_unlink_shows },
 	{ "channel_objects_are_not_poisoned",
 		channel_objects_are_not_poisoned },
@@ -293,6 +349,20 @@ static void assert_section_reported(const char *scenario)
 	assert_int_equal(kvchild_run(scenario, err, sizeof(err)), KVCHILD_OK);
 	assert_int_equal(kvchild_count_lines(err), 2);
 	assert_non_null(strstr(err, "inside an RCU read-side critical section"));
+#ifdef __GLIBC__
+	assert_non_null(strstr(err, "+0x"));
+#endif
+}
+
+/* With a backtrace and without; the second line says how it ends. */
+static void assert_fatal(const char *scenario, const char *call)
+{
+	char err[8192];
+
+	assert_int_equal(kvchild_run(scenario, err, sizeof(err)), 128 + SIGABRT);
+	assert_int_equal(kvchild_count_lines(err), 2);
+	assert_non_null(strstr(err, call));
+	assert_non_null(strstr(err, "it would wait for itself"));
 #ifdef __GLIBC__
 	assert_non_null(strstr(err, "+0x"));
 #endif
@@ -334,6 +404,16 @@ TEST(a_call_that_may_wait_is_reported_in_each_section)
 	assert_section_reported("inside_another");
 }
 
+TEST(a_call_that_waits_in_a_section_says_who_made_it)
+{
+	setenv("URCU_KVFREE_DEBUG", "1", 1);
+	assert_fatal("barrier_inside", "urcu_kvfree_rcu_barrier()");
+	assert_fatal("shrink_inside", "urcu_kvfree_shrink()");
+	assert_fatal("exit_inside", "urcu_kvfree_exit()");
+	assert_fatal("before_fork_inside", "urcu_kvfree_before_fork()");
+	assert_fatal("channel_destroy_inside", "urcu_kvfree_channel_destroy()");
+}
+
 TEST(a_call_that_may_wait_is_not_reported_elsewhere)
 {
 	setenv("URCU_KVFREE_DEBUG", "1", 1);
@@ -359,6 +439,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_queued_once_is_not_reported),
 		cmocka_unit_test(
 			a_call_that_may_wait_is_reported_in_each_section),
+		cmocka_unit_test(
+			a_call_that_waits_in_a_section_says_who_made_it),
 		cmocka_unit_test(
 			a_call_that_may_wait_is_not_reported_elsewhere),
 		cmocka_unit_test(strict_debugging_shows_a_missing_unlink),
