@@ -407,11 +407,19 @@ TEST(a_child_that_cannot_start_loses_nothing)
 #define BUSY	2
 
 static int stop;	/* atomic */
+static unsigned int nr_busy;	/* atomic */
+
+static bool all_are_busy(void *unused)
+{
+	(void) unused;
+	return __atomic_load_n(&nr_busy, __ATOMIC_RELAXED) == BUSY;
+}
 
 static void *queue_until_told(void *arg)
 {
 	unsigned int n = 0;
 
+	__atomic_fetch_add(&nr_busy, 1, __ATOMIC_RELAXED);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED) && n++ < 10000)
 		urcu_kvfree_rcu_flavor(rcu, kvarena_object(), head);
 	return arg;
@@ -441,12 +449,14 @@ TEST(forks_with_hooks_beside_busy_threads_lose_nothing)
 	unsigned int i;
 	int ret, bad = 0;
 
-	needs_fork_beside_threads();
 	settles = false;
 	queue(100);
 	stop = 0;
+	nr_busy = 0;
 	for (i = 0; i < BUSY; i++)
 		tid[i] = kvtest_thread(queue_until_told, NULL);
+	/* Not created any more; see needs_fork_beside_threads(). */
+	assert_true(kvtest_wait(all_are_busy, NULL, KVTEST_LONG));
 	for (i = 0; i < 10; i++)
 		if ((ret = in_child(frees_the_first, true)))
 			bad = ret;
