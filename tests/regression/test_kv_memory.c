@@ -182,7 +182,7 @@ TEST(pointers_of_the_malloc_family_may_be_freed)
 
 TEST(when_the_range_is_full_large_comes_from_malloc)
 {
-	void *ptr[64], *more;
+	void *ptr[64] = { NULL }, *more;
 	unsigned int nr = 0, i;
 
 	kvinside_needs_range();
