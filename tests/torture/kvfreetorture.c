@@ -223,6 +223,17 @@ static void setup(const struct options *o)
 		torture.nr_workers, TORTURE_PAGES);
 }
 
+/* ThreadSanitizer does not follow a fork() of threads. An emulator's child hangs if a
+ * thread was being created, as churners do all the time. */
+static bool can_fork(void)
+{
+#ifdef KVFREE_TSAN
+	return false;
+#else
+	return !kvtest_is_emulated();
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	struct options *o = &torture.options;
@@ -230,9 +241,8 @@ int main(int argc, char **argv)
 	unsigned int fds;
 
 	torture_options(o, argc, argv);
-#ifdef KVFREE_TSAN
-	o->forks = false;	/* it does not follow a fork() of threads */
-#endif
+	if (!can_fork())
+		o->forks = false;
 	fds = kvtest_count_fds();
 	setup(o);
 	torture_delays(o->delays);
