@@ -19,7 +19,12 @@ failed=0
 strict="-Wall -Wextra -Werror -I$top_srcdir/include"
 system="-isystem $top_srcdir/include"
 CXX=$(setting CXX)
-compilers="$CC -std=gnu11:$CC -std=c11"
+# On some processors liburcu's own header needs more than C11.
+c11="-std=c11"
+# shellcheck disable=SC2086 # words on purpose
+echo '#include <urcu.h>' | $CC $c11 $(setting URCU_CFLAGS) -fsyntax-only -x c - 2>/dev/null ||
+	c11="$c11 -D_GNU_SOURCE"
+compilers="$CC -std=gnu11:$CC $c11"
 command -v "${CXX%% *}" >/dev/null 2>&1 && compilers="$compilers:$CXX -std=c++11"
 for cc in "gcc -std=c11" "clang -std=c11" "g++ -std=c++11" "clang++ -std=c++11"; do
 	if ! is_cross && command -v ${cc%% *} >/dev/null 2>&1; then
@@ -249,10 +254,7 @@ EOT
 # The memory is as malloc() left it, with which no compiler finds fault.
 qualified()
 {
-	echo '#ifndef _GNU_SOURCE
-#define _GNU_SOURCE	/* behind stdlib.h liburcu wants it, on some processors */
-#endif
-#include <stdlib.h>
+	echo '#include <stdlib.h>
 #include <urcu.h>
 #include <urcu/kvfree.h>
 
