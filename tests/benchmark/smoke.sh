@@ -21,7 +21,7 @@ fi
 expect() {
 	want=$1
 	shift
-	timeout 60 "$bench" --quiet --warmup_ms=2 --settle_ms=20 "$@" \
+	timeout 600 "$bench" --quiet --warmup_ms=2 --settle_ms=20 "$@" \
 		2>smoke.err.$$
 	got=$?
 	if [ "$got" -ne "$want" ]; then
