@@ -126,7 +126,7 @@ for harness; do
 	}
 done
 command -v "$genmc" >/dev/null 2>&1 || {
-	echo "run-genmc.sh: no genmc here (github.com/MPI-SWS/genmc); skipped" >&2
+	echo "SKIP: no genmc here (github.com/MPI-SWS/genmc)" >&2
 	exit 77
 }
 only=

@@ -191,7 +191,7 @@ for model; do
 	}
 done
 command -v "$spin" >/dev/null 2>&1 || {
-	echo "run-models.sh: no spin here (Debian: spin); models not checked" >&2
+	echo "SKIP: no spin here (Debian: spin); models not checked" >&2
 	exit 77
 }
 

@@ -19,7 +19,7 @@ int main(int argc, char **argv)
 END
 $CC -o "$work/dynamic" "$work/arguments.c" || exit 99
 $CC -static -o "$work/static" "$work/arguments.c" 2>/dev/null || {
-	echo "skipped: no static C library"
+	echo "SKIP: no static C library"
 	exit 77
 }
 

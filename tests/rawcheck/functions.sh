@@ -9,16 +9,16 @@ failures=0
 unset URCU_RAWCHECK_SHARED URCU_RAWCHECK_LIBRARY LD_PRELOAD
 
 if [ ! -e "$top_builddir/tools/rawcheck/.libs/urcu-rawcheck.so" ]; then
-	echo "skipped: this is a build without shared libraries"
+	echo "SKIP: this is a build without shared libraries"
 	exit 77
 fi
 if grep -q '__[a-z]*san_' "$top_builddir/tests/rawcheck/scenario"; then
-	echo "skipped: this is a build with a sanitizer"
+	echo "SKIP: this is a build with a sanitizer"
 	exit 77
 fi
 
 if [ ! -e /proc/self/fd ]; then
-	echo "skipped: there is no /proc, which the tool needs"
+	echo "SKIP: there is no /proc, which the tool needs"
 	exit 77
 fi
 

@@ -8,7 +8,7 @@
 . "$top_srcdir/tests/rawcheck/functions.sh"
 
 command -v python3 >/dev/null || {
-	echo "skipped: no python3"
+	echo "SKIP: no python3"
 	exit 77
 }
 
@@ -50,7 +50,7 @@ int main(void)
 }
 END
 if ! $CC -O0 -o "$work/p$name" "$work/names.c" 2>"$work/err"; then
-	echo "skipped: the compiler or the file system refuses such names"
+	echo "SKIP: the compiler or the file system refuses such names"
 	exit 77
 fi
 expect "names" 99 "" "$rawcheck" --json --log="$work/log" "$work/p$name"

@@ -101,7 +101,7 @@ if [ "$me" != 0 ] && [ -u "$su" ] &&
 fi
 
 if [ $failures = 0 ] && [ $refused = 0 ]; then
-	echo "skipped: no program is privileged here"
+	echo "SKIP: no program is privileged here"
 	exit 77
 fi
 finish

@@ -69,7 +69,7 @@ fi
 look_into_large_memory leak
 [ $leak_sanitizer = yes ] || echo "leaks.sh: no LeakSanitizer here"
 if is_cross || ! command -v valgrind >/dev/null 2>&1; then
-	echo "leaks.sh: no valgrind for these programs" >&2
+	echo "SKIP: no valgrind for these programs"
 	exit 77
 fi
 

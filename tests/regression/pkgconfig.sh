@@ -7,15 +7,17 @@
 
 set -u
 . "$top_srcdir/tests/regression/functions.sh"
-command -v pkg-config >/dev/null 2>&1 || exit 77
+command -v pkg-config >/dev/null 2>&1 || { echo "SKIP: no pkg-config"; exit 77; }
 dir=${TMPDIR:-/tmp}/pkgconfig-$$
 mkdir "$dir" || exit 1
 trap 'rm -rf "$dir"' EXIT
 libs=$(cd "$top_builddir/.libs" && pwd) || exit 1
 include=$(cd "$top_srcdir/include" && pwd) || exit 1
-# The sanitizers' runtime must come first; they are tested elsewhere.
 for lib in "$libs"/liburcu-kvfree.a "$libs"/liburcu-kvfree.so; do
-	has_sanitizer "$lib" && exit 77
+	has_sanitizer "$lib" && {
+		echo "SKIP: a sanitizer is in the build, whose runtime must come first"
+		exit 77
+	}
 done
 
 readme_program "$top_srcdir/README.md" >"$dir/config.c"

@@ -6,10 +6,10 @@
 
 set -u
 [ -e "$top_srcdir/scripts/release" ] || {
-	echo "release.sh: release archives do not have scripts/release"
+	echo "SKIP: release archives do not have scripts/release"
 	exit 77
 }
-command -v bash >/dev/null || { echo "release.sh: no bash"; exit 77; }
+command -v bash >/dev/null || { echo "SKIP: no bash"; exit 77; }
 "$top_srcdir/scripts/release" --versions || exit 1
 dir=$(mktemp -d) || exit 99
 trap 'rm -rf "$dir"' EXIT

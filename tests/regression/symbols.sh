@@ -52,7 +52,7 @@ if [ -e "$a" ]; then
 fi
 
 if [ ! -e "$so" ]; then
-	echo "symbols.sh: no shared library in this build"
+	echo "SKIP: no shared library in this build"
 	[ $failed = 0 ] && exit 77
 	exit 1
 fi
