@@ -47,6 +47,10 @@ static inline const struct rcu_flavor_struct *kvtest_of(void **state)
 	return flavor->rcu;
 }
 
+/* Skip the running test and say why, as the scripts do. A macro, since cmocka names the
+ * line. */
+#define kvtest_skip(why)	(print_message("SKIP: %s\n", (why)), skip())
+
 /* Seconds after which a program that hangs is ended, so that make check ends. */
 #define KVTEST_HANGS_AFTER	240
 

@@ -107,7 +107,7 @@ static inline bool kvinside_has_range(void)
 #define kvinside_needs_range()						\
 	do {								\
 		if (!kvinside_has_range())				\
-			skip();						\
+			kvtest_skip("32 bits, or an RLIMIT_AS");	\
 	} while (0)
 
 /* Records of @domain, in whatever state. */

@@ -118,10 +118,8 @@ bool kvtest_has_proc(void);
 /* Skips a test that can see what it looks for only in /proc. */
 #define kvtest_needs_proc()						\
 	do {								\
-		if (!kvtest_has_proc()) {				\
-			print_message("skipped: there is no /proc\n");	\
-			skip();						\
-		}							\
+		if (!kvtest_has_proc())					\
+			kvtest_skip("there is no /proc");		\
 	} while (0)
 
 /* The file that this program was run from. */

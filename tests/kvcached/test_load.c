@@ -189,10 +189,8 @@ TEST(add_lets_one_client_win)
 /* Skips a test that looks at the daemon's memory, where that cannot be seen. */
 static void needs_rss(void)
 {
-	if (access("/proc/self/statm", R_OK)) {
-		print_message("skipped: there is no /proc\n");
-		skip();
-	}
+	if (access("/proc/self/statm", R_OK))
+		kvtest_skip("there is no /proc");
 }
 
 static void set_value(int fd, const char *key, size_t len)

@@ -426,7 +426,7 @@ TEST(a_call_that_may_wait_is_not_reported_elsewhere)
 TEST(strict_debugging_shows_a_missing_unlink)
 {
 #ifdef KVFREE_TSAN
-	skip();		/* the bug is a data race, and reported as one */
+	kvtest_skip("the bug is a data race, and reported as one");
 #endif
 	setenv("URCU_KVFREE_DEBUG", "strict", 1);
 	assert_silent("missing_unlink_shows");

@@ -260,7 +260,7 @@ TEST(a_program_with_more_rights_than_its_caller_reads_none)
 	bool made;
 
 #if defined(KVFREE_TSAN) || defined(KVTEST_ASAN)
-	skip();		/* a sanitizer's runtime is not made for this */
+	kvtest_skip("a sanitizer's runtime is not made for set-user-ID files");
 #endif
 	made = make_setuid_copy(path);
 	setenv("URCU_KVFREE_WORKERS", "7", 1);
@@ -268,9 +268,8 @@ TEST(a_program_with_more_rights_than_its_caller_reads_none)
 		status = kvchild_run_file(path, "is_secure_and_has_defaults",
 				err, sizeof(err));
 	unlink(path);
-	/* Not root, or a file system without such files. */
 	if (!made || status == NOT_SECURE)
-		skip();
+		kvtest_skip("not root, or a file system without set-user-ID files");
 	assert_int_equal(status, KVCHILD_OK);
 }
 

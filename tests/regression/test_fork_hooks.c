@@ -159,7 +159,7 @@ TEST(a_fork_of_another_thread_is_without_hooks)
 	int status = -1;
 
 	if (!CAN_FORK)
-		skip();
+		kvtest_skip("ThreadSanitizer ends a child that starts threads");
 	urcu_kvfree_before_fork();
 	kvtest_on_thread(fork_plainly, &status);
 	urcu_kvfree_after_fork_parent();
@@ -199,7 +199,7 @@ TEST(each_process_frees_its_copy_of_a_busy_queue)
 	int stop = 0, i;
 
 	if (!CAN_FORK_BUSY)
-		skip();
+		kvtest_skip("a sanitizer's runtime fails in the child of busy threads");
 	for (i = 0; i < 2; i++)
 		busy[i] = kvtest_thread(queue_large_and_small, &stop);
 	for (i = 0; i < 20; i++) {

@@ -244,7 +244,7 @@ TEST(large_memory_goes_back_to_the_system_at_once)
 
 	kvinside_needs_range();
 	if (!can_tell_residence())
-		skip();
+		kvtest_skip("an emulator does not tell what is resident");
 	ptr = urcu_kvmalloc(16 * MIB);
 	assert_true(is_large(ptr));
 	memset(ptr, 1, 16 * MIB);
@@ -404,7 +404,6 @@ static int limited_later(void)
 	limit.rlim_cur = pages * 4096;
 	if (setrlimit(RLIMIT_AS, &limit))
 		return 2;
-	/* An emulator says yes, and limits nothing. */
 	if (kvinside_has_range())
 		return LIMIT_IGNORED;
 	if (more_than_the_heap_has())
@@ -422,12 +421,12 @@ TEST(the_range_is_not_in_the_way_of_a_limit_that_comes_later)
 	int ret;
 
 	if (!MAY_LIMIT)
-		skip();
+		kvtest_skip("a sanitizer's own memory would be limited as well");
 	kvinside_needs_range();
 	kvtest_needs_proc();
 	ret = kvchild_run("limited_later", err, sizeof(err));
 	if (ret == LIMIT_IGNORED)
-		skip();
+		kvtest_skip("an emulator limits nothing");
 	assert_int_equal(ret, KVCHILD_OK);
 }
 

@@ -37,7 +37,7 @@ static void limit_address_space(bool limited)
 	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
 }
 
-/* An emulator says yes to a limit, and limits nothing. */
+/* Skips a test where a limit can be set and is not there then. */
 static void needs_limits(void)
 {
 	struct rlimit limit;
@@ -46,7 +46,7 @@ static void needs_limits(void)
 	assert_int_equal(getrlimit(RLIMIT_AS, &limit), 0);
 	limit_address_space(false);
 	if (limit.rlim_cur == RLIM_INFINITY)
-		skip();
+		kvtest_skip("an emulator limits nothing");
 }
 
 FIXTURE(end)
@@ -340,12 +340,10 @@ TEST(core_files_hold_what_is_allocated_and_no_more)
 	char *ptr = kvfree_area_alloc(UNIT + 1);
 
 	assert_non_null(ptr);
-	/* There may be no /proc, and an emulator may show another process's mappings, or
-	 * keep what it is told of core files to itself. */
+	/* An emulator may keep what it is told of core files to itself. */
 	if (range_bytes(true) + range_bytes(false) == 0 || kvtest_is_emulated()) {
 		kvfree_area_free(ptr);
-		print_message("skipped: /proc does not show the mappings\n");
-		skip();
+		kvtest_skip("/proc does not show the mappings, or it shows an emulator's");
 	}
 	assert_int_equal(range_bytes(true), kvfree_area_usable(ptr));
 	kvfree_area_free(ptr);

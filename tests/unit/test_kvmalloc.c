@@ -135,7 +135,7 @@ TEST(a_ripe_object_that_fits_is_returned)
 	void *ptr[NR];
 
 	if (!RECYCLES)
-		skip();
+		kvtest_skip("under a sanitizer nothing is returned");
 	queue_ripe(100);
 	for (i = 0; i < NR; i++) {
 		ptr[i] = urcu_kvmalloc(100);
@@ -180,7 +180,7 @@ TEST(what_fits_has_two_limits)
 	size_t usable, least;
 
 	if (!RECYCLES)
-		skip();
+		kvtest_skip("under a sanitizer nothing is returned");
 	queue_ripe(1000);
 	usable = malloc_usable_size(objects[0]);
 	for (least = usable; usable <= least - 1 + (least - 1) / 8 + 32; )
@@ -277,7 +277,7 @@ TEST(with_debugging_nothing_is_returned)
 TEST(under_a_sanitizer_nothing_is_returned)
 {
 	if (RECYCLES)
-		skip();
+		kvtest_skip("no sanitizer is in the build");
 	queue_ripe(100);
 	assert_false(request_recycles(100));
 	assert_int_equal(frees, 1);

@@ -212,10 +212,8 @@ TEST(a_thread_is_not_real_time_if_its_creator_is)
 
 	kvtest_on_thread(realtime_creator, &creator);
 	assert_int_equal(creator.created.policy, SCHED_OTHER);
-	if (!creator.is_special) {
-		print_message("no right to be SCHED_FIFO\n");
-		skip();
-	}
+	if (!creator.is_special)
+		kvtest_skip("no right to be SCHED_FIFO");
 }
 
 /* ------------------------------------------------------------------ */
@@ -239,10 +237,8 @@ TEST(a_filter_keeps_no_thread_from_being_created)
 
 	kvtest_on_thread(filtered_creator, &creator);
 	assert_int_equal(creator.created.policy, SCHED_OTHER);
-	if (!creator.is_special) {
-		print_message("the kernel allows no filter\n");
-		skip();
-	}
+	if (!creator.is_special)
+		kvtest_skip("the kernel allows no filter");
 }
 
 /* Refused one by one: the other is still had. */
@@ -264,10 +260,8 @@ TEST(without_affinity_a_thread_is_not_real_time_still)
 
 	kvtest_on_thread(half_filtered_creator, &creator);
 	assert_int_equal(creator.created.policy, SCHED_OTHER);
-	if (!creator.is_special) {
-		print_message("no right to be SCHED_FIFO, or no filter\n");
-		skip();
-	}
+	if (!creator.is_special)
+		kvtest_skip("no right to be SCHED_FIFO, or no filter");
 }
 
 TEST(lack_of_threads_is_reported)

@@ -369,10 +369,8 @@ static void check_not_followed(void)
 TEST(a_real_time_owner_is_not_followed)
 {
 	owner_begin();
-	if (!owner_becomes(SCHED_FIFO, 1)) {
-		print_message("no right to be SCHED_FIFO\n");
-		skip();
-	}
+	if (!owner_becomes(SCHED_FIFO, 1))
+		kvtest_skip("no right to be SCHED_FIFO");
 	check_not_followed();
 	assert_true(owner_becomes(SCHED_FIFO | SCHED_RESET_ON_FORK,
 		1));
@@ -407,10 +405,8 @@ TEST(a_worker_leaves_when_an_owner_becomes_real_time)
 {
 	owner_begin();
 	assert_true(kvfree_placement_follow(there, owner.tid));
-	if (!owner_becomes(SCHED_FIFO, 1)) {
-		print_message("no right to be SCHED_FIFO\n");
-		skip();
-	}
+	if (!owner_becomes(SCHED_FIFO, 1))
+		kvtest_skip("no right to be SCHED_FIFO");
 	kvfree_placement_tick();
 	check_not_followed();
 	assert_true(kvfree_placement_follow(there, own_tid()));
@@ -643,10 +639,8 @@ static void check_taken(void *(*worker)(void *))
 	kvtest_join(worker_thread);
 	kvtest_join(spinner_thread);
 	assert_true(got_out);
-	if (!taken.is_fifo) {
-		print_message("no right to be SCHED_FIFO\n");
-		skip();
-	}
+	if (!taken.is_fifo)
+		kvtest_skip("no right to be SCHED_FIFO");
 }
 
 TEST(a_worker_under_a_real_time_thread_gets_away)
@@ -700,10 +694,8 @@ static struct filtered filtered(const int *numbers)
 	struct filtered filtered = { .numbers = numbers };
 
 	kvtest_on_thread(filtered_worker, &filtered);
-	if (!filtered.is_filtered) {
-		print_message("the kernel allows no filter\n");
-		skip();
-	}
+	if (!filtered.is_filtered)
+		kvtest_skip("the kernel allows no filter");
 	return filtered;
 }
 
@@ -832,7 +824,7 @@ int main(void)
 	};
 
 	if (!find_processors()) {
-		print_message("there is only one processor to run on\n");
+		puts("SKIP: there is only one processor to run on");
 		return 77;
 	}
 	return kvtest_run(tests);
