@@ -328,6 +328,8 @@ static void run_two_flavors(void)
 
 /* A call went on although so many objects were pending. */
 static int over_the_cap;	/* atomic */
+/* The reader is about to leave its section: a grace period may end from here on. */
+static int reader_leaves;	/* atomic */
 
 /*
  * A reader that stays until somebody goes on queueing beyond the cap, or seems
@@ -343,25 +345,31 @@ static void *reader_at_the_cap(void *arg)
 	while (!__atomic_load_n(&over_the_cap, __ATOMIC_RELAXED) &&
 	       kvtest_msec() < end)
 		kvtest_sleep_msec(1);
+	/* Seq_cst: before the section is left, for who reads it after a grace period. */
+	__atomic_store_n(&reader_leaves, 1, __ATOMIC_SEQ_CST);
 	kvtest_read_unlock(rcu);
 	rcu->unregister_thread();
 	return NULL;
 }
 
+/* What workers have in hand afterwards does not count: calls do not wait for them. */
 static void queue_to_the_cap(void)
 {
 	pthread_t reader;
 	unsigned int i;
 	sem_t inside;
 
+	barrier_check("with a fault");
 	sem_init(&inside, 0, 0);
+	reader_leaves = 0;
 	reader = kvtest_thread(reader_at_the_cap, &inside);
 	while (sem_wait(&inside))
 		;
 	/* Twice the cap: sizes are estimates. */
 	for (i = 0; i < 4 * CAP_OBJECTS; i++) {
 		mightsleep(make(OBJECT_MALLOC, CAP_OBJECT), 0);
-		if (objects_outstanding() > 2 * CAP_OBJECTS)
+		if (objects_outstanding() > 2 * CAP_OBJECTS &&
+		    !__atomic_load_n(&reader_leaves, __ATOMIC_SEQ_CST))
 			__atomic_store_n(&over_the_cap, 1, __ATOMIC_RELAXED);
 	}
 	kvtest_join(reader);
@@ -377,7 +385,6 @@ static void run_cap(void)
 	/* The library learns how large objects are. */
 	for (i = 0; i < CAP_OBJECTS; i++)
 		mightsleep(make(OBJECT_MALLOC, CAP_OBJECT), 0);
-	barrier_check("with a fault");
 	for (i = 0; i < 2; i++)
 		queue_to_the_cap();
 	/* A start that failed knows no cap. */
