@@ -23,13 +23,13 @@
  * Unlink first, then call: an object handed to this library must already be
  * out of reach of new readers.
  *
- * The short names that concern a flavor are macros. They appear when this header is
- * included after a flavor's API map, be it for the first time or once more, and mean
- * that flavor to the end of the file. Where another flavor's map has replaced it
- * meanwhile, their use is an error at compile time. Each has a twin that ends in
- * _flavor and takes the flavor as its first argument, for files that serve several:
+ * The calls that most programs need:
  *
- *	urcu_kvfree_rcu_flavor(&urcu_qsbr_flavor, old, head);
+ *	urcu_kvfree_init(NULL)			clean: start the library
+ *	urcu_kvfree_rcu(ptr, field)		raw: free ptr after a grace period
+ *	urcu_kvfree_rcu_mightsleep(ptr)		clean: the same without a struct rcu_head
+ *	urcu_kvfree_rcu_barrier()		clean: wait until all that was queued is freed
+ *	urcu_kvfree_exit()			clean: free all that is queued, and stop
  *
  * Contexts. "Raw" calls may be made from anywhere: under a spinlock, from a
  * SCHED_FIFO thread, from a signal handler (whatever it interrupted), inside
@@ -45,18 +45,25 @@
  * is outside read-side critical sections, and holds no lock that a reader inside its
  * section, an RCU callback or a channel's free function may wait for. An online QSBR
  * caller is taken offline meanwhile, so pointers that it read before are void. No
- * other call waits for a grace period; raw calls, urcu_kvfree_rcu_reclaim(),
- * urcu_kvmalloc() and its kin never do.
+ * other call waits for a grace period.
  *
- * Memory. What is queued waits for a grace period, and a reader that does not leave
+ * Memory. Queued objects wait for a grace period, and a reader that does not leave
  * its section holds up every grace period of its flavor. RCU cannot bound memory
  * against such a reader, and neither can any setting below.
  *
+ * Flavors. The calls that concern a flavor have short names, which are macros. They
+ * appear when this header is included after a flavor's API map, the first time or
+ * again, and mean that flavor to the end of the file. If another flavor's map replaces
+ * it later, using them is an error at compile time. Each has a form that ends in
+ * _flavor and takes the flavor as its first argument, for files that serve several:
+ *
+ *	urcu_kvfree_rcu_flavor(&urcu_qsbr_flavor, old, head);
+ *
  * Unless its comment says otherwise, a call is thread-safe; raw ones are
- * async-signal-safe too, clean ones are not. In the child of a fork() raw calls may
+ * async-signal-safe too, clean ones are not. In the child of a fork(), raw calls may
  * be made at once, and clean calls as far as liburcu allows: see
- * urcu_kvfree_before_fork(). Between the fork hooks their caller makes only raw
- * calls. Threads that others cancel disable cancellation around clean calls.
+ * urcu_kvfree_before_fork(). Between the fork hooks, the thread that called them makes
+ * only raw calls. A thread that others may cancel disables cancellation around clean calls.
  *
  * Idea and names: Linux kvfree_rcu() (commit 56292e8609e3 and later),
  * liburcu's call_rcu() and defer_rcu().
@@ -66,8 +73,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* bool and variadic macros, which C90 lacks, do not concern a program that -Wpedantic
- * holds to it. */
+/* C90 lacks bool and variadic macros: no warnings about those of this header in a program
+ * that is compiled as C90 with -Wpedantic. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
 #pragma GCC diagnostic ignored "-Wvariadic-macros"
@@ -75,7 +82,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-/* The library itself is compiled with -fvisibility=hidden. */
+/* The library itself is compiled with -fvisibility=hidden; these calls are its exports. */
 #if defined(__GNUC__)
 # pragma GCC visibility push(default)
 #endif
@@ -93,7 +100,7 @@ extern const struct rcu_flavor_struct urcu_bp_flavor;
 #define URCU_KVFREE_VERSION_MINOR	1
 #define URCU_KVFREE_VERSION_PATCH	0
 
-/* A struct rcu_head may lie at most this far (exclusive) into its object. */
+/* A struct rcu_head must begin less than this many bytes into its object. */
 #define URCU_KVFREE_MAX_OFFSET		4096
 
 /* ------------------------------------------------------------------ */
@@ -102,9 +109,9 @@ extern const struct rcu_flavor_struct urcu_bp_flavor;
 /*
  * struct urcu_kvfree_attr - settings of urcu_kvfree_init(), opaque
  *
- * Create one, set it, pass it to urcu_kvfree_init(), destroy it: the library
- * keeps no reference. Each setter returns 0, or -1 with errno EINVAL and the
- * attribute unchanged. An environment variable of the same name
+ * Create an attribute, set it, pass it to urcu_kvfree_init(), destroy it: the
+ * library keeps no reference. Each setter returns 0, or -1 with errno EINVAL and
+ * the attribute unchanged. An environment variable of the same name
  * (URCU_KVFREE_MIN_CACHED_PAGES for min_cached_pages, and so on) wins over
  * the attribute. Context: clean. Thread safety: an attribute belongs to one
  * thread at a time.
@@ -117,40 +124,40 @@ struct urcu_kvfree_attr *urcu_kvfree_attr_create(void);
 void urcu_kvfree_attr_destroy(struct urcu_kvfree_attr *attr);
 
 /*
- * Least number of empty pages a refill gives to a thread, 0 to 1024, default
- * 5. 0 disables the cache and its refill: raw calls then go through the
- * emergency list.
+ * Queued pointers are kept in pages of 4096 bytes, and each thread has a cache of
+ * empty ones. The least number that a refill puts there, 0 to 1024, default 5. With 0
+ * there is no cache and no refill: raw calls then link objects to a slower list.
  */
 int urcu_kvfree_attr_set_min_cached_pages(struct urcu_kvfree_attr *attr,
 		unsigned int pages);
 /*
- * How long a refill waits after the allocator failed or memory was short,
- * milliseconds, default 5000. Values over 100000 are taken as 100000.
+ * How many milliseconds refills wait after the allocator failed or memory was short,
+ * default 5000. Values over 100000 are taken as 100000.
  */
 int urcu_kvfree_attr_set_refill_backoff_msec(struct urcu_kvfree_attr *attr,
 		unsigned int msec);
 /*
- * How long an object waits at most before a grace period is asked for, even if
- * little is queued; milliseconds, 1 to 60000, default 100. It is also how long
- * workers leave ripe objects to a thread that makes clean calls.
+ * How many milliseconds an object waits at most before a grace period is asked for,
+ * even if little is queued; 1 to 60000, default 100. It is also how long workers leave
+ * ripe objects (those whose grace period is over) to a thread that makes clean calls.
  */
 int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
 		unsigned int msec);
 /*
- * How many bytes of objects, of all threads that use a flavor together, ask for a
- * grace period at once; 4096 to SIZE_MAX / 2, default 1 MiB. Object sizes are
- * estimated from samples. Without max_pending_bytes, _mightsleep calls let up to
- * four times as much wait where grace periods take 50 to 200 us. Not more than
- * max_pending_bytes, where that is set.
+ * A grace period is asked for at once when this many bytes of objects wait for one, those
+ * of all threads that use the flavor together; 4096 to SIZE_MAX / 2, default 1 MiB, and at
+ * most max_pending_bytes if that is set. Object sizes are estimated from samples. Without
+ * max_pending_bytes, _mightsleep calls let up to four times as much wait where grace
+ * periods take 50 to 200 us.
  */
 int urcu_kvfree_attr_set_batch_bytes(struct urcu_kvfree_attr *attr,
 		size_t bytes);
 /*
- * A cap on the bytes that wait on one flavor, an estimate; at least batch_bytes, or
+ * A cap on the bytes that wait on one flavor, as estimated; at least batch_bytes, or
  * 0 for none (default). A _mightsleep call that fills a page over the cap waits for a
  * grace period and frees its thread's ripe objects before it returns. Raw calls and
- * urcu_kvmalloc() never wait. It does not bound memory against a reader that does not
- * leave its section: nothing in RCU can.
+ * urcu_kvmalloc() never wait. The cap does not bound memory against a reader that does
+ * not leave its section: nothing in RCU can.
  */
 int urcu_kvfree_attr_set_max_pending_bytes(struct urcu_kvfree_attr *attr,
 		size_t bytes);
@@ -164,23 +171,23 @@ int urcu_kvfree_attr_set_recycle(struct urcu_kvfree_attr *attr, bool recycle);
 
 /* Values of urcu_kvfree_attr_set_placement(). */
 enum urcu_kvfree_placement {
-	URCU_KVFREE_PLACEMENT_NEAR = 0,	 /* default: on the processor that queued */
+	URCU_KVFREE_PLACEMENT_NEAR = 0,	 /* default: where the objects were queued */
 	URCU_KVFREE_PLACEMENT_FLOAT = 1, /* wherever the scheduler puts it */
 };
 /*
- * Where a worker frees what a thread has queued. For near, a worker binds itself to
- * the thread's processor for a moment, where the objects are in the cache: only to
- * one on which it may run anyway, never to an isolated one (isolcpus=, nohz_full=),
- * and not for a real-time thread.
+ * Where a worker frees what a thread has queued. With NEAR, it binds itself for a moment
+ * to the processor of that thread, whose cache holds the objects. It goes only to a
+ * processor on which it may run anyway, never to an isolated one (isolcpus=, nohz_full=),
+ * and does not do so for a real-time thread.
  */
 int urcu_kvfree_attr_set_placement(struct urcu_kvfree_attr *attr,
 		enum urcu_kvfree_placement placement);
-/* Worker threads, 1 to 64, default the lesser of 4 and the CPUs online. */
+/* Number of worker threads, 1 to 64; the default is the lesser of 4 and the CPUs online. */
 int urcu_kvfree_attr_set_workers(struct urcu_kvfree_attr *attr,
 		unsigned int workers);
 /*
- * urcu_kvmalloc() takes requests of this many bytes and more straight from the
- * system; 4096 to SIZE_MAX / 2, default 131072.
+ * urcu_kvmalloc() allocates this many bytes and more straight from the system; 4096 to
+ * SIZE_MAX / 2, default 131072.
  */
 int urcu_kvfree_attr_set_large_threshold(struct urcu_kvfree_attr *attr,
 		size_t bytes);
@@ -188,16 +195,16 @@ int urcu_kvfree_attr_set_large_threshold(struct urcu_kvfree_attr *attr,
 /* Values of urcu_kvfree_attr_set_debug(). */
 enum urcu_kvfree_debug {
 	URCU_KVFREE_DEBUG_OFF = 0,	/* default */
-	URCU_KVFREE_DEBUG_ON = 1,	/* find double queueing, waits in sections */
-	URCU_KVFREE_DEBUG_STRICT = 2,	/* and free early, poisoned */
+	URCU_KVFREE_DEBUG_ON = 1,	/* find double queueing and waits in sections */
+	URCU_KVFREE_DEBUG_STRICT = 2,	/* also poison objects, and free them early */
 };
 /*
- * Debugging of the program that uses the library, slow: an object that is queued
- * twice is reported with a backtrace and the second queueing ignored; so is a
- * _mightsleep call inside a read-side section, whether it would wait or not (with QSBR,
- * where that cannot be told, the call is a quiescent state each time). Strict also
- * begins grace periods at once and poisons objects of malloc() before they are
- * freed. For the first start of a process.
+ * Finds errors of the program that uses the library; slow. An object that is queued
+ * twice is reported with a backtrace, and the second queueing is ignored. A _mightsleep
+ * call inside a read-side section is reported too, whether it would wait or not (with
+ * QSBR, where that cannot be told, each such call is a quiescent state). STRICT also
+ * begins grace periods at once and poisons objects of malloc() before they are freed.
+ * Set it before the first start in the process.
  */
 int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
 		enum urcu_kvfree_debug debug);
@@ -205,23 +212,24 @@ int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
 /*
  * urcu_kvfree_init() - start the library's threads
  *
- * Starts one timer thread and the workers, all signals blocked, scheduled
- * SCHED_OTHER; each flavor in use gets a thread that waits for its grace periods,
- * when it first needs one. From then on the raw calls keep their guarantee in every
- * thread and every state. One start serves all flavors. Optional but
+ * Starts one timer thread and the workers, with all signals blocked and scheduled
+ * SCHED_OTHER. Each flavor in use gets one more thread when it first needs it, to wait
+ * for its grace periods. One start serves all flavors. From its return on, the raw
+ * calls keep their guarantee in every thread and every state. Optional but
  * recommended: at the start of a daemon, after daemon(), and in the child of
  * a fork() that goes on to use the library.
  *
  * @attr: settings; NULL for those of an earlier start in this process or its
- * parent, or the defaults. Not kept.
+ * parent, or the defaults. The library keeps no reference to it.
  *
  * Returns 0, also when the library runs already (@attr is then ignored), or
- * -1 with errno: EINVAL for a bad attribute, EAGAIN, EMFILE, ENFILE, ENOMEM or
- * EPERM as the failing system call left it, EDEADLK from a free function that
- * urcu_kvfree_exit() calls. After a failure nothing is left running, and what
- * was queued before waits for a later start.
+ * -1 with errno: EINVAL for a bad attribute; EAGAIN, EMFILE, ENFILE, ENOMEM or
+ * EPERM as the failing system call left it; EDEADLK in a free function that runs
+ * while urcu_kvfree_exit() stops the library. After a failure nothing is left
+ * running, and what was queued before waits for a later start.
  *
- * Context: clean. Thread-safe. Signals: no. Fork: see urcu_kvfree_before_fork().
+ * Context: clean. Thread-safe. Not async-signal-safe. An online QSBR caller is taken
+ * offline meanwhile, unless the library runs. Fork: see urcu_kvfree_before_fork().
  */
 int urcu_kvfree_init(const struct urcu_kvfree_attr *attr);
 
@@ -231,8 +239,8 @@ int urcu_kvfree_init(const struct urcu_kvfree_attr *attr);
  * Waits for a grace period on each flavor in use, frees all that was queued,
  * joins the library's threads and gives back its memory and descriptors.
  * No other thread may be inside a call of this library. A second call is a
- * no-op, and urcu_kvfree_init() may follow. Objects queued after it wait for
- * the next start.
+ * no-op, and urcu_kvfree_init() may follow. What raw calls queue after it waits
+ * for the next start.
  *
  * Context: clean, outside read-side critical sections and free functions.
  * An online QSBR caller is taken offline while it waits.
@@ -243,9 +251,9 @@ void urcu_kvfree_exit(void);
 /* Deferring a free                                                   */
 
 /*
- * Calls that take an object to be freed take pointers to const and volatile ones too: what
- * readers see often is. GCC, which takes a pointer to const for one that is read from, is
- * told not to ask for contents.
+ * Calls that free an object accept pointers to const and volatile ones too, since what
+ * readers see often is. The attribute tells GCC, which assumes that a function reads from
+ * a pointer to const, that the object need not be initialized.
  */
 #if defined(__GNUC__) && __GNUC__ >= 11
 # define URCU_KVFREE_PTR_ATTR __attribute__((access(none, 2)))
@@ -262,7 +270,7 @@ void urcu_kvfree_exit(void);
  * as bindings to other languages.
  *
  * @flavor: a flavor of liburcu. @ptr: from malloc(), calloc(), realloc(),
- * posix_memalign(), aligned_alloc() or urcu_kvmalloc() and its kin; ownership
+ * posix_memalign(), aligned_alloc() or urcu_kvmalloc() and its family; ownership
  * passes to the library; NULL is a no-op.
  *
  * Context: raw. Thread-safe, async-signal-safe, keeps errno. Cannot fail.
@@ -274,15 +282,15 @@ void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
  * urcu_kvfree_rcu_mightsleep_flavor() - free an object without an rcu_head
  *
  * As urcu_kvfree_rcu(), for objects with no room for a struct rcu_head. May
- * allocate a page of pointers. Frees, for each object that it queues, one that this
+ * allocate a page of pointers. For each object that it queues, it frees one that this
  * thread queued earlier and whose grace period is over, which keeps the allocator's
  * caches hot.
  *
  * It may run or wait for a grace period, with the contract of synchronize_rcu():
- *  - when batch_bytes are queued (or up to four times that: see there), while grace
- *    periods are short (under 200 us) or when twice as much is queued and nobody
- *    runs one. When as much is queued while another thread runs one, it may
- *    give up its processor for once;
+ *  - when batch_bytes are queued (or up to four times that, see there) and grace
+ *    periods are short (under 200 us), or twice as much is queued and nobody runs
+ *    one. If another thread runs one at that moment, the call may give up its
+ *    processor once instead;
  *  - when max_pending_bytes is set and reached;
  *  - when there is no memory for a page; it then frees @ptr itself.
  *
@@ -298,11 +306,11 @@ void urcu_kvfree_rcu_mightsleep_flavor(const struct rcu_flavor_struct *flavor,
 		const volatile void *ptr) URCU_KVFREE_PTR_ATTR;
 
 /*
- * urcu_kvfree_rcu_try_flavor() - the same, never blocking
+ * urcu_kvfree_rcu_try_flavor() - the same from a raw context, without waiting
  *
  * Returns true when @ptr was queued (or is NULL), false when there is no room
  * at this moment; then nothing happened and @ptr is still the caller's. A call
- * a little later may succeed: pages are on their way.
+ * a little later may succeed, since a worker is asked for pages.
  *
  * Context: raw. Thread-safe, async-signal-safe, keeps errno.
  */
@@ -313,11 +321,11 @@ bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
  * urcu_kvfree_rcu_barrier_flavor() - wait until all that was queued is freed
  *
  * When it returns, every object queued with @flavor before the call, by any
- * thread, is freed: before a module that owns a channel is unloaded, before a leak
- * check. Those that a thread has set aside for its next urcu_kvmalloc(), eight at
- * the most, count as freed. rcu_barrier() does not wait for this library, nor does
- * this call wait for call_rcu(): a program that uses both needs both. Does its own
- * work where it can, without waiting for a timer.
+ * thread, is freed. Call it before a module that owns a channel is unloaded, or before
+ * a leak check. The objects that a thread has set aside for its next urcu_kvmalloc(),
+ * eight at the most, count as freed. rcu_barrier() does not wait for this library, nor
+ * does this call wait for call_rcu(): a program that uses both needs both barriers. The
+ * caller does the work itself where it can, and waits for no timer.
  *
  * Returns 0, or -1 with errno EDEADLK when called from a channel's free
  * function, where it cannot work. Aborts with a message inside a read-side
@@ -331,7 +339,7 @@ bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
 int urcu_kvfree_rcu_barrier_flavor(const struct rcu_flavor_struct *flavor);
 
 /*
- * urcu_kvfree_rcu_reclaim_flavor() - free some of one's own ripe objects
+ * urcu_kvfree_rcu_reclaim_flavor() - free some of the thread's own ripe objects
  *
  * Frees at most @max objects that this thread queued and whose grace period
  * is over. Meant for event loops of threads that otherwise make only raw calls.
@@ -348,7 +356,8 @@ size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor,
 /*
  * urcu_kvfree_register_thread_flavor() - make this thread's record now
  *
- * Optional: a thread's first clean call does the same. With it, the first raw
+ * A record is what the library keeps for a thread: its pages of pointers. Optional: a
+ * thread's first clean call that queues makes it too. After this call, the first raw
  * call finds a record and a page. Returns 0, or -1 with errno ENOMEM.
  *
  * urcu_kvfree_unregister_thread_flavor() gives the record back; what it holds
@@ -372,23 +381,23 @@ void urcu_kvfree_unregister_thread_flavor(
  * freed. Smaller ones come from this thread's own ripe objects or from malloc():
  * each request takes one object that this thread queued and whose grace period is
  * over, if there is one, and returns it if it fits. Otherwise that object is freed
- * and malloc() is asked; see urcu_kvfree_attr_set_recycle(). All of it can be passed
- * to urcu_kvfree() and to every deferring call; free() takes only the small ones.
+ * and malloc() is called; see urcu_kvfree_attr_set_recycle(). Memory of either kind can
+ * be passed to urcu_kvfree() and to every deferring call; free() takes only the small.
  *
  * urcu_kvzalloc() and urcu_kvcalloc() return zeroed memory; urcu_kvcalloc()
  * checks @nmemb * @size for overflow. urcu_kvrealloc() keeps the contents up
  * to the lesser size and accepts memory from malloc() as well; on failure
  * @ptr is untouched.
  *
- * The range counts against RLIMIT_AS. Where that is set all memory is malloc()'s; where
- * it is set later, the range shrinks to what is in use at the next large allocation or
- * free, or urcu_kvfree_shrink().
+ * The range counts against RLIMIT_AS. Where that is set, all memory is malloc()'s. Where
+ * it is set later, the range shrinks to what is in use, at the next large allocation or
+ * free or in urcu_kvfree_shrink().
  *
- * Return: the memory, or NULL with errno ENOMEM. A size of 0 is as malloc(0).
+ * Returns the memory, or NULL with errno ENOMEM. A size of 0 is as malloc(0).
  *
- * urcu_kvfree() frees at once, without a grace period; NULL is a no-op. Large memory
- * that is freed twice, or by a pointer into its middle, ends the process with a message,
- * by whichever call it was freed.
+ * urcu_kvfree() frees at once, without a grace period; NULL is a no-op. Freeing large
+ * memory twice, or by a pointer into its middle, ends the process with a message,
+ * whichever call frees it.
  *
  * None of them ever waits for a grace period.
  *
@@ -412,25 +421,25 @@ void urcu_kvfree(void *ptr);
 /*
  * struct urcu_kvfree_channel - objects with their own free function, opaque
  *
- * urcu_kvfree_channel_create() makes a channel. @free_bulk is called from
- * the library's workers, and from threads inside barrier, shrink and exit,
- * with 1 to URCU_KVFREE_MAX_BULK pointers whose grace period is over, possibly from
- * several threads at once; it owns them from then on. It runs in a clean context
+ * urcu_kvfree_channel_create() makes a channel. The library calls @free_bulk with 1 to
+ * URCU_KVFREE_MAX_BULK pointers whose grace period is over; from then on they belong to
+ * @free_bulk. It is called in the workers, and in threads inside barrier, shrink and
+ * exit, possibly in several at once. It runs in a clean context
  * outside read-side sections and may call everything but the library's
- * barrier, shrink, exit, channel_destroy and before_fork: they wait for it. Barrier
- * and channel_destroy fail there, shrink and exit do nothing. While it runs, other
- * objects go on being freed by the other workers. It returns: a C++ exception that
+ * barrier, shrink, exit, channel_destroy and before_fork, which wait for it. Barrier
+ * and channel_destroy fail there, shrink and exit do nothing. Other workers go on
+ * freeing other objects while it runs. It must return: a C++ exception that
  * leaves it, or a pthread_exit() in it, ends the program with a message, and a
- * longjmp() out of it is an error that nobody notices until a barrier hangs.
+ * longjmp() out of it is an error that goes unnoticed until a barrier hangs.
  *
- * @name: for messages, copied (31 bytes are kept). @priv: passed through.
+ * @name: for messages; up to 31 bytes of it are copied. @priv: passed to @free_bulk.
  *
  * Returns the channel, or NULL with errno: EINVAL without @free_bulk, ENOSPC
  * when URCU_KVFREE_MAX_CHANNELS exist, ENOMEM.
  *
  * urcu_kvfree_channel_destroy() waits until everything queued on the channel
- * is freed and no call of its free function runs, then releases it. Nobody may
- * queue on it any more. Returns 0, or -1 with errno EDEADLK when called from
+ * is freed and no call of its free function runs, then releases it. Nothing may be
+ * queued on it any more. Returns 0, or -1 with errno EDEADLK when called from
  * a channel's free function. NULL is a no-op.
  *
  * Context: clean, destroy outside read-side sections. Thread-safe.
@@ -438,7 +447,7 @@ void urcu_kvfree(void *ptr);
  */
 struct urcu_kvfree_channel;
 #define URCU_KVFREE_MAX_CHANNELS	14
-/* The most pointers in a call of a free function. */
+/* The most pointers that a free function gets in one call. */
 #define URCU_KVFREE_MAX_BULK		1024
 
 struct urcu_kvfree_channel *urcu_kvfree_channel_create(const char *name,
@@ -448,8 +457,8 @@ int urcu_kvfree_channel_destroy(struct urcu_kvfree_channel *channel);
 
 /*
  * urcu_kvfree_rcu_channel_offset_flavor() - the function under
- * urcu_kvfree_rcu_channel(). As urcu_kvfree_rcu_offset_flavor(), and @ptr, which may
- * be any memory, goes to the free function of @channel.
+ * urcu_kvfree_rcu_channel(). As urcu_kvfree_rcu_offset_flavor(), but @ptr may be any
+ * memory, and goes to the free function of @channel.
  *
  * Context: raw. Thread-safe, async-signal-safe, keeps errno. Cannot fail.
  */
@@ -462,27 +471,27 @@ void urcu_kvfree_rcu_channel_offset_flavor(
 /* fork()                                                             */
 
 /*
- * urcu_kvfree_before_fork() and its pair - carry the queue over a fork()
+ * urcu_kvfree_before_fork() and the after_fork calls - carry the queue over a fork()
  *
  * Call before_fork before fork(), after_fork_parent in the parent and
  * after_fork_child in the child, beside liburcu's call_rcu_before_fork() family
  * (this library's before_fork first, its after_fork calls last). Everything queued
  * is then freed in both processes, each its own copy. after_fork_child starts
- * the threads again; it returns 0, or -1 with errno when that failed, and then
- * the next clean call tries again. In between, other threads may queue,
- * allocate and free; barrier, channel_destroy, shrink, init and exit wait. A call
- * that another thread is in the middle of at the fork is not finished in the
- * child: its object is not freed there, and may be counted as pending.
+ * the threads again; it returns 0, or -1 with errno if that failed, and then
+ * the next clean call tries again. Between the hooks, other threads may queue,
+ * allocate and free; their barrier, channel_destroy, shrink, init and exit wait. If
+ * another thread is in the middle of a call at the fork, that call is not finished in
+ * the child: its object is not freed there, and may be counted as pending.
  *
- * Without these calls, fork() is safe too: the child starts anew, and what was
- * pending in the parent is never freed in the child. What raw calls queue in such a
- * child waits for its first clean call, or for urcu_kvfree_init(); where none comes,
- * and it is more than batch_bytes, the library says so on stderr as the child ends.
- * But liburcu keeps its own locks over a bare fork(): when one of this library's
- * workers, or another thread, was waiting for a grace period at that moment, every
+ * Without these calls, fork() is safe too: the library starts anew in the child, and what
+ * was pending in the parent is never freed there. What raw calls queue in such a
+ * child waits for its first clean call, or for urcu_kvfree_init(); if neither comes
+ * and batch_bytes or more are queued, the library says so on stderr as the child ends.
+ * But liburcu does not reset its own locks in the child of a bare fork(): if a thread of
+ * this library or another one was waiting for a grace period at that moment, every
  * grace period of that flavor hangs in the child, and so do the calls here that wait
  * for one. A child that does more than exec needs these calls; with bp,
- * urcu_bp_before_fork() and its pair are enough.
+ * urcu_bp_before_fork() and its after_fork calls are enough.
  *
  * before_fork waits for the grace periods and free functions that are under way, and
  * for a few pages of objects at the most, however much is queued.
@@ -491,12 +500,12 @@ void urcu_kvfree_rcu_channel_offset_flavor(
  * than bp must unregister before the fork if the child is to wait for grace
  * periods.
  *
- * The calls nest: libraries of one program may each have registered them with
- * pthread_atfork(). Each before_fork wants its own after_fork call; the first and the
- * last do the work.
+ * The calls nest, so several libraries of one program may each make them around the same
+ * fork(). Each before_fork needs an after_fork call of its own; the first before_fork and
+ * the last after_fork do the work.
  *
- * Context: clean, outside read-side sections. Not in a free function. One thread at a
- * time: another's before_fork waits. An online QSBR caller is taken offline while
+ * Context: clean, outside read-side sections and free functions. One thread at a time:
+ * the before_fork of another thread waits. An online QSBR caller is taken offline while
  * before_fork waits.
  */
 void urcu_kvfree_before_fork(void);
@@ -510,11 +519,11 @@ int urcu_kvfree_after_fork_child(void);
  * urcu_kvfree_shrink_count() - bytes that urcu_kvfree_shrink() could give back
  * now: cached pages, and the pages that queued objects occupy.
  *
- * urcu_kvfree_shrink() - wait for a grace period for all that is queued, free it
- * and what was ripe, drop all cached pages, and hold refills for the back-off
- * time. Returns the number of objects and pages that were freed.
+ * urcu_kvfree_shrink() - free all that is queued, after a grace period, drop all cached
+ * pages, and hold refills for the back-off time. Returns the number of objects and
+ * pages that were freed.
  *
- * Context: clean; shrink outside read-side sections, where it aborts with a
+ * Context: clean; shrink outside read-side sections: inside one it aborts with a
  * message. In a free function it does nothing and returns 0. Thread-safe. An online
  * QSBR caller is taken offline while it waits.
  * Idea: the kernel's shrinker pair (commits d0bfa8b3c411, 9154244c1ab6).
@@ -532,7 +541,7 @@ size_t urcu_kvfree_shrink(void);
  */
 struct urcu_kvfree_stats {
 	uint64_t queued;	/* objects accepted */
-	uint64_t freed;		/* objects freed or recycled, by whomever */
+	uint64_t freed;		/* objects freed or recycled, by any thread */
 	uint64_t pending;	/* queued - freed - leaked */
 	uint64_t emergency;	/* of queued: went to the emergency list */
 	uint64_t inline_freed;	/* of freed: by _mightsleep without memory */
@@ -541,7 +550,7 @@ struct urcu_kvfree_stats {
 	uint64_t pages;		/* pages of pointers that exist */
 	uint64_t cached_pages;	/* of pages: empty, in a thread's cache */
 	uint64_t pages_allocated; /* pages ever allocated */
-	uint64_t refills;	/* refill work that ran */
+	uint64_t refills;	/* times that a worker refilled caches */
 	uint64_t refill_failures; /* of refills: the allocator failed */
 	uint64_t kicks;		/* grace periods that raw calls asked for */
 	uint64_t grace_periods;	/* that the library ran */
@@ -558,10 +567,11 @@ struct urcu_kvfree_stats {
 /*
  * urcu_kvfree_get_stats_flavor() - read the counters
  *
- * @flavor: whose, or NULL for the sum over all flavors. @size:
+ * @flavor: the flavor, or NULL for the sum over all of them. @size:
  * sizeof(struct urcu_kvfree_stats) as the caller knows it; members beyond it
  * are not written, members that the library does not know are zeroed.
- * Exact while nobody queues; otherwise each counter is a moment's value.
+ * The counters are exact while nobody queues; otherwise each is right for some moment,
+ * and they need not agree.
  *
  * Returns 0, or -1 with errno EINVAL for a NULL @stats or a @size of 0.
  * Context: clean; allowed in read-side sections. Thread-safe.
@@ -579,8 +589,8 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 /* ------------------------------------------------------------------ */
 /* Macros                                                             */
 
-/* 0, if @field of what @ptr points to is a struct rcu_head; else an error, and not only a
- * warning: compilers keep those of a system header's macros to themselves. */
+/* 0 if @field of what @ptr points to is a struct rcu_head, else a compile error. A warning
+ * would not do: compilers suppress those from the macros of system headers. */
 #ifdef __cplusplus
 # define _urcu_kvfree_is_head(ptr, field)				\
 	(0 * sizeof(static_cast<const volatile struct rcu_head *>(	\
@@ -606,7 +616,7 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 	urcu_kvfree_rcu_mightsleep_flavor(flavor, ptr)
 #define _urcu_kvfree_rcu_3(flavor, ptr, field)				\
 	urcu_kvfree_rcu_offset_flavor(flavor, ptr, _urcu_kvfree_offset(ptr, field))
-/* An argument too many is an error of this call, in C too. */
+/* With an argument too many, this call does not compile. */
 #define _urcu_kvfree_rcu_4(flavor, ptr, field, more)			\
 	urcu_kvfree_rcu_mightsleep_flavor(flavor, ptr, 0)
 #define _urcu_kvfree_select(_1, _2, _3, _4, name, ...)	name
@@ -647,7 +657,7 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 # define _urcu_kvfree_assert(condition, text)	_Static_assert(condition, text)
 #endif
 
-/* The flavor of the short names, if it is still the one that is mapped. */
+/* The flavor of the short names; an error if another flavor's map is in force by now. */
 #define _urcu_kvfree_flavor()						\
 	__extension__ ({						\
 		_urcu_kvfree_assert(sizeof(_urcu_kvfree_short_names) == \
@@ -666,7 +676,7 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 #if defined(rcu_flavor) && !defined(_URCU_KVFREE_SHORT_NAMES)
 #define _URCU_KVFREE_SHORT_NAMES
 
-/* Its size keeps the number of the flavor, since rcu_flavor may change. */
+/* Its size records the number of the flavor, since rcu_flavor may change later. */
 typedef char _urcu_kvfree_short_names[_urcu_kvfree_id(rcu_flavor)];
 
 #pragma GCC diagnostic push
