@@ -14,11 +14,11 @@
  *
  *	kfree_rcu(old, rcu);
  *
- * Nothing else includes this header. The forms are those of Linux 6.4 and later: two
- * arguments, or one and a name that ends in _mightsleep. Memory comes from malloc() and
- * its kin or from urcu_kvmalloc() and its kin; kfree_rcu() and kvfree_rcu() are the same.
+ * No other header includes this one. The forms are those of Linux 6.4 and later: two
+ * arguments, or one argument and a name that ends in _mightsleep. Memory comes from
+ * malloc()'s or urcu_kvmalloc()'s family; kfree_rcu() and kvfree_rcu() are the same.
  *
- * What differs: kvfree_rcu_barrier() waits for the objects of one flavor, and
+ * Unlike Linux's, kvfree_rcu_barrier() waits for the objects of one flavor, and
  * kvfree_rcu_mightsleep() must not be called with a lock held that a reader inside its
  * section may wait for: see urcu_kvfree_rcu_mightsleep_flavor().
  *

@@ -30,18 +30,18 @@
  *	urcu::kvfree::retire(gone, &host::head, hosts);
  *
  * What urcu/kvfree.h says of contexts, waiting and fork() holds here too: unlink first,
- * then retire. What a type gives away is checked at compile time. Nobody can check that
- * a pointer of a type without virtual functions leads to the start of its memory and not to
- * a base or a member further in; as with free(), that is up to the caller.
+ * then retire. Whatever the type shows is checked at compile time. It does not show whether
+ * a pointer to a type without virtual functions leads to the start of its memory or to a
+ * base or a member further in; as with free(), that is up to the caller.
  *
  * retire() means the flavor whose API map is in force when this header is first included
- * after a flavor. A file that includes it once more with another flavor's map in force
- * does not compile; include one flavor per file, or use retire_flavor(), which takes it as
- * its first argument. Another flavor's header further down changes liburcu's own names
- * and not retire().
+ * after a flavor. A file that includes it again with another flavor's map in force
+ * does not compile; include one flavor per file, or use retire_flavor(), which takes the
+ * flavor as its first argument. If another flavor's header follows and this one does not,
+ * liburcu's own names mean that flavor, and retire() still means the first.
  *
- * Exceptions and run-time type information are not needed. Where the compiler has no
- * exceptions, what would throw ends the program by std::abort().
+ * Exceptions and run-time type information are not needed. In a program that is compiled
+ * without exceptions, what would throw one calls std::abort().
  */
 
 #include <cerrno>
@@ -74,7 +74,7 @@ template <class Exception> [[noreturn]] void raise(const Exception &)
 }
 #endif
 
-/* Whether a T that is destroyed through a T * is destroyed as a whole. */
+/* Whether destroying an object through a T * destroys the whole of it. */
 template <class T> struct may_destroy : std::integral_constant<bool,
 		!std::is_polymorphic<T>::value ||
 		std::has_virtual_destructor<T>::value || __is_final(T)> { };
@@ -82,7 +82,7 @@ template <class T> struct may_destroy : std::integral_constant<bool,
 template <class T> struct malloc_aligns : std::integral_constant<bool,
 		alignof(T) <= alignof(std::max_align_t)> { };
 
-/* The start of the whole object that @ptr leads into, as far as its type can tell. */
+/* The start of the whole object that @ptr points into, as far as its type can tell. */
 template <class T> const volatile void *start(T *ptr, std::true_type)
 {
 	return dynamic_cast<const volatile void *>(ptr);
@@ -93,7 +93,7 @@ template <class T> const volatile void *start(T *ptr, std::false_type)
 	return ptr;
 }
 
-/* What free() may take. */
+/* Refuse types that must not be given to free(). */
 template <class T> void check_plain()
 {
 	static_assert(std::is_object<T>::value,
@@ -110,7 +110,7 @@ template <class T> void check_plain()
 		"aligned_alloc() there is urcu_kvfree_rcu_mightsleep()");
 }
 
-/* The offset of @head in what @ptr points to. Without virtual bases the compiler knows it. */
+/* The offset of @head in what @ptr points to, a constant unless there are virtual bases. */
 template <class T, class Base>
 std::size_t offset(T *ptr, struct rcu_head Base::*head) noexcept
 {
@@ -134,9 +134,9 @@ std::size_t offset(T *ptr, struct rcu_head Base::*head) noexcept
 /*
  * allocator - urcu_kvmalloc() and urcu_kvfree() for the containers of the standard library
  *
- * All of them are equal. allocate() throws std::bad_alloc without memory. deallocate()
- * frees at once: what readers may still look at has to be retired instead, so no
- * container that readers walk may free its nodes by itself.
+ * All allocators are equal. allocate() throws std::bad_alloc if there is no memory.
+ * deallocate() frees at once, but what readers may still look at has to be retired: a
+ * container that readers walk must not free its nodes by itself.
  *
  * Context: clean; allowed in read-side critical sections. Thread-safe.
  */
@@ -180,11 +180,12 @@ bool operator!=(const allocator<T> &, const allocator<U> &) noexcept
 }
 
 /*
- * deleter - destroy an object in memory of urcu_kvmalloc(), and free that, at once
+ * deleter - destroy an object in memory of urcu_kvmalloc() and free the memory, at once
  *
  * For std::unique_ptr, while no reader has seen the object, and for a channel, which waits
- * for them. It converts as std::default_delete does, but to a base class only if that has
- * a virtual destructor; the memory is freed from its start then. NULL is a no-op.
+ * for the readers. It converts as std::default_delete does, but to a base class only if
+ * that has a virtual destructor; the whole object is destroyed then, and all of its memory
+ * freed. NULL is a no-op.
  *
  * Context: clean; allowed in read-side critical sections, as far as T's destructor is.
  */
@@ -214,10 +215,10 @@ template <class T> struct deleter {
 };
 
 /*
- * make_unique() - an object in memory of urcu_kvmalloc(), that nobody else has seen
+ * make_unique() - make an object in memory of urcu_kvmalloc(), not yet published
  *
- * As std::make_unique(). release() it when it is published. Throws std::bad_alloc, and
- * what the constructor throws.
+ * As std::make_unique(). Publish what release() returns: readers may see the object from
+ * then on. Throws std::bad_alloc, and what the constructor throws.
  *
  * Context: clean; allowed in read-side critical sections. Thread-safe.
  */
@@ -240,17 +241,17 @@ std::unique_ptr<T, deleter<T>> make_unique(Args &&... args)
 /*
  * channel - objects whose destructor runs after the grace period
  *
- * A struct urcu_kvfree_channel for objects of type T: see there for the rules of
- * what runs in it, and for how many there may be. The Deleter is one without state. By
- * default it is delete, for objects of new; for those of make_unique() it is
- * urcu::kvfree::deleter<T>. It is called from the library's threads, several at once. An
- * exception that leaves it ends the program.
+ * A struct urcu_kvfree_channel for objects of type T: see there for how many there may be,
+ * and for what the Deleter may do, which runs as its free function. The Deleter has no
+ * state. The default calls delete, for objects of new; for those of make_unique() name
+ * urcu::kvfree::deleter<T>. It is called in the threads that call free functions,
+ * possibly in several at once. An exception that leaves it ends the program.
  *
- * A T may be the base of what is retired, if its destructor is virtual.
+ * T may be a base class of what is retired, if its destructor is virtual.
  *
  * The constructor throws std::system_error: ENOSPC for more than URCU_KVFREE_MAX_CHANNELS,
  * ENOMEM. The destructor waits until everything retired on the channel is destroyed, with
- * the contract of urcu_kvfree_channel_destroy(); in a free function, where it cannot,
+ * the contract of urcu_kvfree_channel_destroy(); in a free function, where it cannot wait,
  * it calls std::terminate().
  *
  * Context: clean; the destructor outside read-side critical sections. Thread-safe.
@@ -279,7 +280,7 @@ public:
 			std::terminate();
 	}
 
-	/* The channel as urcu/kvfree.h knows it. It stays this object's. */
+	/* The channel for the calls of urcu/kvfree.h. It still belongs to this object. */
 	struct urcu_kvfree_channel *get() const noexcept
 	{
 		return channel_;
@@ -304,10 +305,9 @@ private:
 /*
  * retire_flavor() - free an object after a grace period of @flavor
  *
- * @ptr: an object without a destructor in memory of malloc() and its kin, or of
- * urcu_kvmalloc() and its kin; make_unique() has it from there, new has not. Its pointer
- * may be to const or volatile; NULL is a no-op. Types that free() would not do justice
- * to are refused at compile time.
+ * @ptr: an object without a destructor, in memory of malloc()'s or urcu_kvmalloc()'s
+ * family. Objects of make_unique() are, those of new are not. @ptr may point to const or
+ * volatile; NULL is a no-op. Types for which free() is not enough do not compile.
  *
  * Context: clean, as urcu_kvfree_rcu_mightsleep_flavor().
  */
@@ -319,9 +319,9 @@ void retire_flavor(const struct rcu_flavor_struct *flavor, T *ptr) noexcept
 }
 
 /*
- * The same by way of @head, the object's struct rcu_head, such as &route::head: a member
- * of its own or of a base class. If it lies URCU_KVFREE_MAX_OFFSET bytes or more into the
- * object, the program ends with a message.
+ * The same through the object's struct rcu_head. @head is a pointer to that member, such
+ * as &route::head; it may be a base class's. If it lies URCU_KVFREE_MAX_OFFSET bytes or
+ * more into the object, the program ends with a message.
  *
  * Context: raw, as urcu_kvfree_rcu_offset_flavor(). Cannot fail.
  */
@@ -335,8 +335,8 @@ void retire_flavor(const struct rcu_flavor_struct *flavor, T *ptr,
 }
 
 /*
- * The same on @channel, which destroys the object in its own way; any type will do, if it is
- * the channel's. For one that is derived from that, cast the pointer.
+ * The same on @channel, which destroys the object by its Deleter. The type must be the
+ * channel's; if it is derived from that, cast the pointer.
  *
  * Context: raw, as urcu_kvfree_rcu_channel_offset_flavor(). Cannot fail.
  */
@@ -356,7 +356,7 @@ void retire_flavor(const struct rcu_flavor_struct *flavor, T *ptr,
 
 #endif /* _URCU_KVFREE_HPP */
 
-/* Outside the include guard, as in urcu/kvfree.h, which looks for a flavor once more too. */
+/* Outside the include guard, as in urcu/kvfree.h, which looks for a flavor again too. */
 #include <urcu/kvfree.h>
 
 #ifdef rcu_flavor
@@ -370,7 +370,7 @@ static_assert(sizeof(_urcu_kvfree_short_names) == _urcu_kvfree_id(rcu_flavor),
 namespace urcu {
 namespace kvfree {
 
-/* Named for the flavor: two files of a program, each with its own, share no function. */
+/* Named for the flavor, so that files of a program with different flavors share no function. */
 inline namespace rcu_flavor {
 
 /*

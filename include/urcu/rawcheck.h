@@ -7,16 +7,17 @@
 /*
  * urcu/rawcheck.h - tell urcu-rawcheck(1) about raw sections of your own
  *
- * urcu-rawcheck sees by itself when a thread holds a pthread_spinlock_t or runs
- * a signal handler. Where a thread must not sleep for another reason (a
- * home-grown spinlock, an allocator hook, a real-time loop) say so:
+ * A raw section is code that must not sleep. urcu-rawcheck sees by itself when a
+ * thread holds a pthread_spinlock_t or runs a signal handler. Where a thread must not
+ * sleep for another reason (a spinlock of your own, an allocator hook, a real-time loop),
+ * say so:
  *
  *	urcu_rawcheck_enter();
  *	...
  *	urcu_rawcheck_leave();
  *
- * Nothing needs to be linked. Outside urcu-rawcheck each call is a test of a
- * pointer that is NULL. In a statically linked program both are no-ops.
+ * Nothing needs to be linked. Without urcu-rawcheck, each call only finds that a
+ * pointer is NULL. In a statically linked program the calls are no-ops.
  */
 
 #ifdef __cplusplus
@@ -30,9 +31,9 @@ extern void urcu_rawcheck_disown_hook(const volatile void *lock)
 	__attribute__((weak));
 
 /*
- * The address of a hook, or NULL. Code that is not position-independent would
- * have the link editor settle for NULL, before anything is preloaded: there
- * the address is read from the global offset table.
+ * The address of a hook, or NULL. In code that is not position-independent the link
+ * editor would fix it as NULL, before anything is preloaded: there the address is
+ * read from the global offset table.
  */
 #if defined(__x86_64__) && !defined(__PIC__)
 # define _urcu_rawcheck_hook(name)					\
@@ -49,11 +50,11 @@ extern void urcu_rawcheck_disown_hook(const volatile void *lock)
 
 /*
  * urcu_rawcheck_enter() - the calling thread must not sleep from here on
- * urcu_rawcheck_leave() - ends what the last urcu_rawcheck_enter() began
+ * urcu_rawcheck_leave() - end what the last urcu_rawcheck_enter() began
  *
  * Sections nest and belong to the thread. A leave without an enter is ignored.
  *
- * Context: any. Async-signal-safe, keep errno.
+ * Context: any. Async-signal-safe. Both keep errno.
  */
 static __inline__ __attribute__((always_inline)) void urcu_rawcheck_enter(void)
 {
@@ -74,9 +75,9 @@ static __inline__ __attribute__((always_inline)) void urcu_rawcheck_leave(void)
 /*
  * urcu_rawcheck_disown() - a held spinlock is not this thread's concern any more
  *
- * For a pthread_spinlock_t that stays locked, but not as a raw context of the
- * thread that took it: one that another thread will release, or one that keeps
- * out others who only ever try. Releasing it needs no further word.
+ * For a pthread_spinlock_t that stays locked although the thread that took it has left
+ * its raw context: one that another thread will release, or one that only keeps out
+ * threads that try and never spin. Releasing it needs no further call.
  *
  * Context: any. Async-signal-safe, keeps errno. Idea: Linux
  * lockdep_sb_freeze_release().
