@@ -9,7 +9,7 @@
 
 #include "barrier.h"
 
-/* The number that all waits for which was queued before the call. */
+/* Close all pages; returns the number that everything queued before the call waits for. */
 static unsigned long barrier_close(struct kvfree_domain *domain)
 {
 	struct kvfree_record *record;
@@ -21,8 +21,8 @@ static unsigned long barrier_close(struct kvfree_domain *domain)
 		kvfree_record_unlock(record);
 	}
 	if (!kvfree_domain_close_emergency(domain, &cookie)) {
-		/* Of an earlier chain. What is on the list goes after it;
-		 * should somebody else close it meanwhile, so much the better. */
+		/* An earlier chain is there. Free it, then close what is on the
+		 * list, unless another thread has done so meanwhile. */
 		kvfree_domain_wait(domain, cookie);
 		kvfree_reap_chain(domain, cookie);
 		kvfree_domain_close_emergency(domain, &cookie);

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
 /*
- * channel.c - free functions of the program's own
+ * channel.c - free functions of the program
  */
 
 #include <string.h>

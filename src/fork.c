@@ -5,8 +5,8 @@
 /*
  * fork.c - the library across fork()
  *
- * Two ways. Without hooks, a pthread_atfork child handler makes the child's
- * library new: no threads, empty lists, unlocked locks. It takes no lock and
+ * There are two ways. Without hooks, a pthread_atfork child handler resets the library
+ * in the child: no threads, empty lists, unlocked locks. It takes no lock and
  * calls nothing that does, since other threads of the parent may have held any
  * lock at the moment of the fork. What was pending is the parent's
  * to free.
@@ -17,7 +17,7 @@
  *  - before_fork waits for what may take long, and keeps it from beginning
  *    again: no start, no grace period, no work of the pool, no ripe objects in
  *    anybody's hands. It waits for one piece and one grace period at the
- *    most, however much is queued. It returns with start_lock held and no other: readers,
+ *    most, however much is queued. It returns with only start_lock held: readers,
  *    RCU callbacks and other libraries' hooks may wait for each other and call
  *    this library until the fork itself.
  *  - The pthread_atfork handlers hold all locks under which nobody waits,
@@ -41,11 +41,11 @@ static unsigned int forking;	/* atomic, changed under start_lock: before_fork ca
 				 * after_fork calls have not come */
 static pthread_t forker;	/* atomic, set under start_lock before forking */
 
-/* Whether it is this thread, or its copy in the child, that rests between
- * the hooks. Another thread may fork without them. */
+/* Whether this thread, or its original in the parent, called the first hook and not
+ * yet the last. Another thread may fork without them. */
 static bool resting(void)
 {
-	/* Acquire: pairs with before_fork, for forker; which may change at any
+	/* Acquire: pairs with before_fork, for forker. That may change at any
 	 * time, but not to or from this thread. */
 	return __atomic_load_n(&forking, __ATOMIC_ACQUIRE) &&
 		pthread_equal(__atomic_load_n(&forker, __ATOMIC_RELAXED),
@@ -56,8 +56,8 @@ void urcu_kvfree_before_fork(void)
 {
 	unsigned int online;
 
-	/* Libraries may each have registered the hooks with pthread_atfork().
-	 * Relaxed: it is this thread's. */
+	/* Several libraries may have registered the hooks with pthread_atfork().
+	 * Relaxed: only this thread changes it meanwhile. */
 	if (resting()) {
 		__atomic_fetch_add(&forking, 1, __ATOMIC_RELAXED);
 		return;
@@ -74,7 +74,7 @@ void urcu_kvfree_before_fork(void)
 
 void urcu_kvfree_after_fork_parent(void)
 {
-	/* Not after a before_fork of this thread: nothing rests. */
+	/* This thread did not call before_fork: nothing rests. */
 	if (!resting())
 		return;
 	/* Relaxed: start_lock orders it; other threads find no forker in it. */
@@ -87,8 +87,8 @@ void urcu_kvfree_after_fork_parent(void)
 /* ------------------------------------------------------------------ */
 /* The fork itself                                                    */
 
-/* With the hooks: nobody is inside a critical section at the fork, and there is no
- * record but those whose locks are held here. In the order of lockrank.h. */
+/* With the hooks: hold all locks, in the order of lockrank.h, so that at the fork nobody
+ * is inside a critical section and no record comes into being. */
 static void atfork_prepare(void)
 {
 	if (!resting())
@@ -113,8 +113,8 @@ static void atfork_release(void)
 /* ------------------------------------------------------------------ */
 /* The child                                                          */
 
-/* Locks, gates and threads as at the start of the process; with @forget without the
- * parent's queue, which is the parent's to free. Async-signal-safe then. */
+/* Make locks, gates and threads what they were at the start of the process. With @forget,
+ * drop the queue too, which is the parent's to free; async-signal-safe then. */
 static void reset(bool forget)
 {
 	kvfree_stopped();
@@ -140,7 +140,7 @@ static void atfork_child(void)
 		atfork_release();
 		return;		/* urcu_kvfree_after_fork_child() follows */
 	}
-	/* A handler's raw call may find all of it or nothing. */
+	/* A raw call of a handler must find either all of this done or nothing. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &saved);
 	reset(true);

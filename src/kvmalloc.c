@@ -2,12 +2,12 @@
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
 /*
- * kvmalloc.c - urcu_kvmalloc() and its kin
+ * kvmalloc.c - urcu_kvmalloc() and its family
  *
  * Recycling. A request takes one of the thread's own ripe objects and, if it fits,
  * returns it: no free(), no malloc(), and the memory is hot. If it does not fit,
- * it is freed before malloc() is asked. A few objects are taken for one lock
- * and kept in the record's stash, which is memory of the allocator: they count as freed.
+ * it is freed before malloc() is called. A few objects are taken each time the lock is
+ * held and kept in the record's stash; they count as freed, as memory of the allocator.
  * (The idea is Linux's sheaves for kmem caches.)
  */
 
@@ -16,7 +16,7 @@
 #include "area.h"
 #include "reap.h"
 
-/* The most bytes that a stash keeps, or a single object. */
+/* A stash keeps at most this many bytes, or a single object. */
 #define STASH_BYTES	8192
 
 static size_t large_threshold(void)
@@ -29,7 +29,7 @@ static size_t large_threshold(void)
 /* ------------------------------------------------------------------ */
 /* Recycling                                                          */
 
-/* Sanitizers want to see free(). NULL where there is none. */
+/* Sanitizers need to see each free(). NULL in a program without one. */
 #pragma weak __asan_init
 #pragma weak __tsan_init
 #pragma weak __msan_init
@@ -43,7 +43,7 @@ static bool may_recycle(void)
 		!__asan_init && !__tsan_init && !__msan_init;
 }
 
-/* Objects that the stash is to hold. */
+/* How many objects the stash is to hold. */
 static size_t stash_want(struct kvfree_record *record)
 {
 	/* Relaxed: an estimate. */
@@ -55,7 +55,7 @@ static size_t stash_want(struct kvfree_record *record)
 	return nr > KVFREE_STASH ? KVFREE_STASH : nr ? nr : 1;
 }
 
-/* Take what is ripe into the empty stash, with the lock held for once. */
+/* Fill the empty stash with ripe objects, under the lock. */
 static void stash_take(struct kvfree_record *record)
 {
 	struct kvfree_page *spent = NULL;
@@ -74,8 +74,8 @@ static void stash_take(struct kvfree_record *record)
 	kvfree_record_freed(record, nr);
 }
 
-/* The stash is empty. What a raw call has asked for is at hand here too: it need not
- * wait until a worker gets a processor. */
+/* The stash is empty. Serve a refill that a raw call asked for here, too, so that it need
+ * not wait until a worker gets a processor. */
 static __attribute__((noinline)) void stash_fill(struct kvfree_record *record)
 {
 	kvfree_record_mark_clean(record);
@@ -173,7 +173,7 @@ void *urcu_kvrealloc(void *ptr, size_t size)
 		return or_enomem(realloc(ptr, size));
 	usable = large ? kvfree_area_usable(ptr) :
 		kvfree_free_malloc_bytes(ptr);
-	/* Where nobody knows how much to copy it stays with malloc. */
+	/* If its size is unknown, so that it cannot be copied, it stays with malloc. */
 	if (!usable)
 		return or_enomem(realloc(ptr, size));
 	if (size <= usable && size > usable / 2)

@@ -4,10 +4,10 @@
 /*
  * queue.c - the deferring calls, and the design on one page
  *
- * The problem: freeing after a grace period from a thread that holds a spinlock,
- * from a signal handler, from a SCHED_FIFO thread. There, nothing may
- * allocate, block or wait for a lock, and yet the pointer must be kept
- * somewhere until its grace period is over.
+ * The problem: an object is to be freed after a grace period, and the caller may hold a
+ * spinlock, be in a signal handler, or run as SCHED_FIFO. There it may not allocate,
+ * block or wait for a lock, and yet the pointer must be kept somewhere until its
+ * grace period is over.
  *
  * Words. A *domain* (domain.h) is what belongs to one flavor of RCU. A
  * *record* (record.h) is what one thread has in one domain. A *page* (page.h) is 4096
@@ -24,11 +24,11 @@
  *     record's closed pages, where it stays until its objects are freed. The next page
  *     comes from the record's cache (cache.h). When a page comes into use, the call
  *     arms the tick timer.
- *  3. No page, no record, or the lock is held: the object itself, through its
- *     rcu_head, goes to the domain's emergency list (emergency.h), and the
+ *  3. If there is no page or no record, or the lock is held, the object itself goes
+ *     to the domain's emergency list through its rcu_head (emergency.h), and the
  *     refill timer is armed.
  *  4. When batch_bytes are closed and wait for a grace period (more where those are
- *     dear: gp.h), a clean call runs it, while grace periods are short; else the
+ *     expensive: gp.h), a clean call runs it, while grace periods are short; else the
  *     domain's grace-period thread does (service.h). A raw call arms the kick timer.
  *  5. The timer thread (timer.h) wakes and queues work on the worker pool
  *     (workqueue.h). It exists so that a raw call wakes nobody itself: the lock
@@ -36,26 +36,26 @@
  *  6. The owner frees its ripe objects one by one in clean calls: a
  *     _mightsleep call queues one and frees one in the same critical section;
  *     urcu_kvmalloc() frees, or returns, as many as it allocates.
- *  7. Workers free what owners leave, a piece at a time (reap.h), on the processor that
- *     queued it (placement.h).
+ *  7. Workers free what owners leave, a piece at a time (reap.h), on the processor where
+ *     it was queued (placement.h).
  *
  * What always holds:
  *
- *  A. Nothing is freed whose cookie is not over. An object is unlinked, then
- *     appended, then its page is closed and the cookie read; whoever frees it has
- *     seen that number completed. So every reader that could see the object is
- *     waited for. The emergency list is closed in the same way.
+ *  A. Nothing is freed before the grace period of its cookie is over. An object is
+ *     unlinked, then appended, then its page is closed and the cookie read; whoever
+ *     frees it has seen that number completed. So every reader that could see the
+ *     object is waited for. The emergency list is closed in the same way.
  *  B. A raw call takes a bounded number of steps. The record's lock is only
  *     tried; the emergency push is lock-free; its system calls are
  *     timerfd_gettime() and timerfd_settime(), made by whoever finds a gate open.
  *  C. No wake-up is lost: state is published, then its gate read; the server
  *     opens the gate, then looks at the state (gate.h). A request that
  *     could not be delivered leaves its gate open, and so does a thread that
- *     is stopped on the way: it stops nobody else.
+ *     is stopped on the way: it holds up nobody else.
  *  D. Records, once published, stay; nothing that a raw call or a worker walks
  *     is freed before urcu_kvfree_exit().
  *  E. At most one grace period of a domain runs, and freeing what is ripe never waits
- *     for it. A record whose lock is held stops nothing but its own objects.
+ *     for it. A record whose lock is held holds up only its own objects.
  *
  * Lock order: lockrank.h. The raw lock is innermost and guards bounded pointer
  * work only. Calls go down the list of rooms in doc/design.md.
@@ -76,7 +76,7 @@ enum {
 	EVENT_REFILL = 1 << 2,	/* the cache is empty */
 };
 
-/* What an object on the emergency list is taken for, in bytes. */
+/* How many bytes an object on the emergency list counts for. */
 #define EMERGENCY_BYTES	512
 
 /* ------------------------------------------------------------------ */
@@ -231,7 +231,7 @@ static __attribute__((noinline)) bool raw_slow(
 	return done;
 }
 
-/* The object itself, through its rcu_head; keeps errno. */
+/* Put the object itself on the emergency list, through its rcu_head; keeps errno. */
 static __attribute__((noinline)) void emergency_queue(
 		const struct rcu_flavor_struct *flavor, unsigned int channel,
 		void *ptr, size_t offset)
@@ -239,7 +239,7 @@ static __attribute__((noinline)) void emergency_queue(
 	struct kvfree_domain *domain = kvfree_domain_get(flavor);
 	int saved = errno;
 
-	/* Counted first, so that nothing is ever freed that was not queued. */
+	/* Counted first, so that no more is ever counted as freed than as queued. */
 	__atomic_fetch_add(&domain->count.emergency, 1, __ATOMIC_RELAXED);
 	kvfree_emergency_push(&domain->emergency, ptr, offset, channel);
 	kvfree_trace_frame();
@@ -255,7 +255,7 @@ static __attribute__((noinline)) void emergency_queue(
 /* ------------------------------------------------------------------ */
 /* Clean calls                                                        */
 
-/* More than the cap waits: wait for a grace period, and free what is one's own. */
+/* More than the cap waits: wait for a grace period, and free the thread's own objects. */
 static void over_cap(struct kvfree_record *record)
 {
 	struct kvfree_domain *domain = record->domain;
@@ -289,8 +289,8 @@ static void clean_events(struct kvfree_record *record, unsigned int events)
 		kvfree_cache_request(record);
 	if (!(events & EVENT_CLOSED))
 		return;
-	/* A free function has a hand open: before_fork, which lets no grace
-	 * period begin, waits for that. */
+	/* Inside a free function, do not wait: it has a hand open, which before_fork
+	 * waits for while it lets no grace period begin. */
 	if (!kvfree_is_running() && !kvfree_freeing)
 		free_all(domain);
 	else if (cap && !kvfree_freeing && __atomic_load_n(&domain->pending_bytes,
@@ -300,7 +300,7 @@ static void clean_events(struct kvfree_record *record, unsigned int events)
 		kvfree_service_budget(domain);
 }
 
-/* Append, with a page allocated here if need be. False: no memory. */
+/* Append; allocates a page if need be. False: no memory. */
 static bool clean_append(struct kvfree_record *record, unsigned int channel,
 		void *ptr)
 {
@@ -333,7 +333,8 @@ static void free_inline(struct kvfree_domain *domain, unsigned int channel,
 {
 	unsigned int online = kvfree_enter_wait("urcu_kvfree_rcu_mightsleep()");
 
-	/* Between the hooks of a fork it has nowhere to go and may not wait. */
+	/* Between the hooks of a fork no numbered grace period may begin, and this call
+	 * may not wait for the fork: run one outside the numbers. */
 	if (!kvfree_domain_try_wait(domain, kvfree_gp_cookie(&domain->gp)))
 		kvfree_gp_synchronize(kvfree_domain_flavor(domain));
 	kvfree_leave_wait(online);
@@ -343,7 +344,7 @@ static void free_inline(struct kvfree_domain *domain, unsigned int channel,
 }
 
 /* With debugging on: report a caller inside a section, which may one day have to
- * wait. An online QSBR thread is in none as far as can be told, and goes through a
+ * wait. Whether an online QSBR thread is in one cannot be told; it goes through a
  * quiescent state, which it has to expect. */
 static void debug_section(void *place)
 {
@@ -411,7 +412,7 @@ void urcu_kvfree_rcu_mightsleep_flavor(const struct rcu_flavor_struct *flavor,
 		return;
 	if (caa_unlikely(!record))
 		record = kvfree_record_find(flavor);
-	/* A record may be there while nothing runs: after a start that failed,
+	/* There may be a record while nothing runs: after a start that failed, or
 	 * after exit. Each clean call then tries to start again. */
 	if (caa_unlikely(!record || !kvfree_is_running() ||
 			 !swap(record, ptr)))
@@ -475,7 +476,7 @@ size_t urcu_kvfree_shrink_count(void)
 	return (size_t) pages * KVFREE_PAGE_BYTES;
 }
 
-/* Objects and pages that were freed. */
+/* Returns how many objects and pages were freed. */
 static size_t shrink_domain(struct kvfree_domain *domain)
 {
 	const uint64_t *pages = &domain->count.page.pages;

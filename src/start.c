@@ -12,15 +12,15 @@
 #include "start.h"
 #include "timer.h"
 
-/* Rounds over all domains in which exit empties what free functions queue anew. */
+/* The most rounds over all domains in which exit frees what free functions queue anew. */
 #define EXIT_ROUNDS	1000
 
 pthread_mutex_t kvfree_start_lock = PTHREAD_MUTEX_INITIALIZER;
 
 enum {
-	KVFREE_STATE_NEVER,	/* the next call of any kind starts */
-	KVFREE_STATE_STOPPED,	/* the next clean call starts: after a failed
-				 * start, after exit, in a fork child */
+	KVFREE_STATE_NEVER,	/* the next call of any kind starts the library */
+	KVFREE_STATE_STOPPED,	/* the next clean call does: after a failed
+				 * start, after exit, in the child of a fork */
 	KVFREE_STATE_RUNNING,
 };
 
@@ -42,7 +42,8 @@ void kvfree_stopped(void)
 	if (kvfree_is_running())
 		__atomic_store_n(&state, KVFREE_STATE_STOPPED,
 				__ATOMIC_RELEASE);
-	/* Relaxed: a hint. The child of a fork may have what its parent had not. */
+	/* Relaxed: a hint. A start may succeed in the child of a fork where it failed in
+	 * the parent. */
 	__atomic_store_n(&failed_msec, 0, __ATOMIC_RELAXED);
 }
 
@@ -51,7 +52,7 @@ __attribute__((noinline)) void kvfree_say_idle(void)
 {
 	static bool told;	/* atomic */
 
-	/* Relaxed: whoever comes first says it. */
+	/* Relaxed: whichever thread comes first says it. */
 	if (!kvfree_is_running() &&
 	    !__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
 		kvfree_warn("raw calls have queued objects that nothing will free: the library does not run after a fork() without its hooks, after urcu_kvfree_exit() or a failed start, and raw calls cannot start it; call urcu_kvfree_init()");
@@ -103,7 +104,7 @@ static void start_failed(void)
 	/* Release, as all stores of the state; nobody relies on what comes
 	 * before this one. */
 	__atomic_store_n(&state, KVFREE_STATE_STOPPED, __ATOMIC_RELEASE);
-	/* Relaxed: a hint; one try more or less does no harm. */
+	/* Relaxed: a hint; an attempt more or less does no harm. */
 	__atomic_store_n(&failed_msec, kvfree_now_msec(), __ATOMIC_RELAXED);
 	if (!told)
 		kvfree_warn("cannot start (no descriptors, threads or memory): errno %d; until a later call can, _mightsleep calls wait for grace periods and free, and raw calls' objects wait for them",
@@ -112,7 +113,7 @@ static void start_failed(void)
 	errno = saved;
 }
 
-/* Not so soon after a start that failed. */
+/* False too soon after a start that failed. */
 static bool may_try(void)
 {
 	uint64_t failed = __atomic_load_n(&failed_msec, __ATOMIC_RELAXED);
@@ -121,8 +122,8 @@ static bool may_try(void)
 		kvfree_setting(refill_backoff_msec);
 }
 
-/* Take start_lock. A start that no caller asked for does not wait for it: a thread
- * between the hooks of a fork has it, and may wait for this one. */
+/* Take start_lock. A start that the caller did not ask for must not @wait for it: a thread
+ * between the hooks of a fork holds it, and may wait for this one. */
 static bool lock_start(bool wait)
 {
 	if (!wait && pthread_mutex_trylock(&kvfree_start_lock))
@@ -142,8 +143,8 @@ static __attribute__((noinline)) int runtime_start(
 	unsigned char claiming = tls->claiming;
 	int ret = -1, cancel;
 
-	/* In a free function: exit and before_fork hold start_lock while they
-	 * wait for those. */
+	/* Not in a free function: exit and before_fork hold start_lock while they
+	 * wait for free functions. */
 	if (kvfree_freeing) {
 		if (kvfree_is_running())
 			return 0;
@@ -192,7 +193,7 @@ int urcu_kvfree_init(const struct urcu_kvfree_attr *attr)
 
 	if (kvfree_is_running())
 		return 0;
-	/* Whoever has start_lock may wait for this thread. */
+	/* The holder of start_lock may wait for a grace period, and so for this thread. */
 	kvfree_enter_wait_try(&online);
 	ret = runtime_start(attr, true);
 	kvfree_leave_wait(online);
@@ -224,7 +225,8 @@ static uint64_t all_freed(void)
 
 /*
  * Free functions may queue more, on any domain. A round that frees nothing is the last:
- * what a thread was about to queue as its process was forked is counted, and not there.
+ * an object that another thread was about to queue at a fork is counted in the child but
+ * is not there.
  */
 static void empty_all(void)
 {
@@ -248,8 +250,8 @@ static void exit_locked(void)
 	struct kvfree_domain *domain;
 
 	if (kvfree_is_running()) {
-		/* First: a free function that this waits for is not to find a
-		 * library that runs. */
+		/* First: a free function that this waits for must not find the
+		 * library running. */
 		kvfree_stopped();
 		kvfree_service_stop();
 	}
@@ -278,7 +280,7 @@ void urcu_kvfree_exit(void)
 	/* Before the workers are joined: one may wait for this very thread. */
 	online = kvfree_enter_wait("urcu_kvfree_exit()");
 	lock_start(true);
-	/* A free function that we call may call back: no start below us. */
+	/* A free function that runs here may call the library: it must not start it. */
 	kvfree_tls.claiming = 1;
 	kvfree_signal_fence();
 	exit_locked();

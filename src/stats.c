@@ -16,8 +16,8 @@ static uint64_t get(const uint64_t *counter)
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-/* Ticks since the first object of the page came. While anything is pending, ticks
- * follow each other; raw calls read no clock. */
+/* Ticks since the first object of the page came. Ticks follow each other while anything
+ * is pending, so they serve as a clock; raw calls cannot read one. */
 static unsigned int page_age(const struct kvfree_record *record,
 		const struct kvfree_page *page)
 {
@@ -25,7 +25,7 @@ static unsigned int page_age(const struct kvfree_record *record,
 			__ATOMIC_RELAXED) - page->opened_at : 0;
 }
 
-/* Of the oldest page, in ticks. Caller holds the lock. */
+/* The age of the oldest page, in ticks. Caller holds the lock. */
 static unsigned int record_age(const struct kvfree_record *record)
 {
 	unsigned int i, age, oldest = 0;
@@ -98,7 +98,7 @@ static void add_domain(struct kvfree_domain *domain,
 	if (sum->grace_period_msec < longest)
 		sum->grace_period_msec = longest;
 	add_records(domain, sum);
-	/* After what is freed: see count.h. */
+	/* Read after what is freed: see count.h. */
 	queued = kvfree_count_queued(domain, true);
 	sum->freed += freed;
 	sum->leaked += leaked;
