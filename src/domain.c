@@ -32,9 +32,9 @@ struct kvfree_domain *kvfree_domain_get(const struct rcu_flavor_struct *flavor)
 	kvfree_for_each_slot(domain) {
 		const struct rcu_flavor_struct *found;
 
-		/* Acquire and release: an entry's other fields are static, so
-		 * the order carries nothing yet; it is free where it matters
-		 * and keeps the reader from having to prove that. */
+		/* Acquire and release are stronger than needed, since an entry's
+		 * other fields are static; but they cost nothing on the way
+		 * that matters, and nobody has to prove that less is enough. */
 		found = __atomic_load_n(&domain->flavor, __ATOMIC_ACQUIRE);
 		if (!found && __atomic_compare_exchange_n(&domain->flavor,
 				&found, flavor, false, __ATOMIC_ACQ_REL,
@@ -91,7 +91,7 @@ bool kvfree_domain_has_emergency(struct kvfree_domain *domain)
 	bool has;
 
 	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
-	/* Acquire: pairs with nothing; the list is only looked at. */
+	/* Acquire: pairs with nothing; only whether there is a list is asked. */
 	has = domain->chain.head || domain->chain.taken ||
 		__atomic_load_n(&domain->emergency, __ATOMIC_ACQUIRE);
 	kvfree_mutex_unlock(&domain->lock);
@@ -138,7 +138,7 @@ bool kvfree_domain_try_wait(struct kvfree_domain *domain, unsigned long cookie)
 }
 
 /* ------------------------------------------------------------------ */
-/* Readers that wait                                                  */
+/* Waiting in a thread that may be a reader                           */
 
 /* NULL in a program that is not linked with it. */
 #pragma weak urcu_qsbr_flavor
@@ -166,7 +166,7 @@ bool kvfree_enter_wait_try(unsigned int *online)
 	struct kvfree_domain *domain;
 
 	*online = 0;
-	/* First: its domain, if there is one, finds the thread offline then. */
+	/* QSBR comes first: its domain, if there is one, then finds the thread offline. */
 	if (&urcu_qsbr_flavor)
 		go_offline(&urcu_qsbr_flavor, QSBR_BIT, online);
 	kvfree_for_each_domain(domain) {

@@ -29,12 +29,12 @@
 struct kvfree_chain {
 	struct kvfree_emergency *head;	/* under domain.lock */
 	unsigned long cookie;		/* under domain.lock */
-	bool taken;	/* under domain.lock: somebody frees a part of it */
-	bool missed;	/* under domain.lock: since it is there, a grace period
-			 * began that left the list as it was */
+	bool taken;	/* under domain.lock: a thread frees a part of it */
+	bool missed;	/* under domain.lock: while it was there, a grace period
+			 * began, and the list could not be closed */
 };
 
-/* Who has ripe objects of the domain in hand; see reap.h. */
+/* Which threads have ripe objects of the domain in hand; see reap.h. */
 struct kvfree_hands {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;		/* under lock: one closed, or held changed */
@@ -73,7 +73,7 @@ struct kvfree_domain {
 	struct kvfree_chain chain;
 	struct kvfree_record *reap_at;	/* atomic: where the next piece begins */
 
-	struct kvfree_workqueue gp_thread;	/* runs gp_work alone */
+	struct kvfree_workqueue gp_thread;	/* runs only gp_work */
 	struct kvfree_work gp_work;
 	struct kvfree_work gp_start;	/* start gp_thread */
 	struct kvfree_work tick_work;
@@ -108,7 +108,7 @@ struct kvfree_domain *kvfree_domain_get(const struct rcu_flavor_struct *flavor);
 static inline const struct rcu_flavor_struct *kvfree_domain_flavor(
 		const struct kvfree_domain *domain)
 {
-	/* Relaxed: set before anybody had @domain, and never again. Atomic,
+	/* Relaxed: set once, before anybody had @domain. Atomic,
 	 * because another thread may still be trying to claim the entry. */
 	return __atomic_load_n(&domain->flavor, __ATOMIC_RELAXED);
 }
@@ -119,8 +119,7 @@ static inline unsigned int kvfree_domain_index(
 	return (unsigned int) (domain - kvfree_domains);
 }
 
-/* A page of @bytes was closed, and waits for a cookie that was read before. It takes
- * @share of the budget. */
+/* A page of @bytes was closed, after its cookie was read. It takes @share of the budget. */
 static inline void kvfree_domain_closed(struct kvfree_domain *domain,
 		size_t bytes, size_t share)
 {
@@ -130,7 +129,7 @@ static inline void kvfree_domain_closed(struct kvfree_domain *domain,
 	__atomic_fetch_add(&domain->pending_bytes, bytes, __ATOMIC_RELAXED);
 }
 
-/* What of @bytes was pending is freed. */
+/* @bytes that were pending are freed. */
 static inline void kvfree_domain_unpend(struct kvfree_domain *domain,
 		size_t bytes)
 {
@@ -147,8 +146,8 @@ static inline bool kvfree_domain_over_budget(struct kvfree_domain *domain,
 }
 
 /*
- * Close the emergency list: what it holds waits for *@cookie from now on. False while
- * an earlier chain is there, which waits for *@cookie; the list stays. Clean context.
+ * Close the emergency list: what it holds waits for *@cookie from now on. False if
+ * an earlier chain is there, which waits for *@cookie; the list stays open. Clean context.
  */
 bool kvfree_domain_close_emergency(struct kvfree_domain *domain,
 		unsigned long *cookie);
@@ -159,24 +158,23 @@ bool kvfree_domain_emergency_missed(struct kvfree_domain *domain);
 bool kvfree_domain_has_emergency(struct kvfree_domain *domain);
 
 /*
- * Run one grace period for all that is closed, unless somebody runs one or none may
- * begin: then false. The caller is offline and outside sections:
- * kvfree_enter_wait().
+ * Run one grace period for all that is closed. False if another thread runs one or none
+ * may begin. The caller is offline and outside sections: kvfree_enter_wait().
  */
 bool kvfree_domain_run(struct kvfree_domain *domain);
 /* Run grace periods, or wait for those of others, until @cookie is over. */
 void kvfree_domain_wait(struct kvfree_domain *domain, unsigned long cookie);
 /* The same for a call that may be made between the hooks of a fork: false if
- * none may begin. Whoever holds them may wait for this thread. */
+ * none may begin, since the thread that forks may wait for this one. */
 bool kvfree_domain_try_wait(struct kvfree_domain *domain, unsigned long cookie);
 
 /*
- * Around waits of a thread that may be a reader. All flavors in use, and QSBR in any
- * case: while this thread waits for one, somebody whom it waits for may wait for
- * another, and so for this thread. An online QSBR thread goes
- * offline; a thread inside a read-side section is a program error that would
- * deadlock: @what is named, abort. _try returns false instead, and nothing was
- * done. Pass *@online, or what was returned, to kvfree_leave_wait().
+ * Around waits of a thread that may be a reader. They look at all flavors in use, and at
+ * QSBR in any case: the thread that this one waits for may wait for a grace period of
+ * another flavor, and so for this thread. An online QSBR thread goes
+ * offline. A thread inside a read-side section would deadlock, which is an error of the
+ * program: abort with a message that names @what. _try returns false instead, and does
+ * nothing. Pass *@online, or what was returned, to kvfree_leave_wait().
  */
 unsigned int kvfree_enter_wait(const char *what);
 bool kvfree_enter_wait_try(unsigned int *online);
@@ -201,8 +199,8 @@ void kvfree_leave_wait(unsigned int online);
 
 void kvfree_domains_prefork(void);
 void kvfree_domains_postfork(void);
-/* In the child: unlocked, nothing queued as work. With @forget the records and all
- * that they hold are the parent's. */
+/* In the child: unlock all, and forget queued work. With @forget also drop the records
+ * and all that they hold, which are the parent's. */
 void kvfree_domains_fork_reset(bool forget);
 
 #endif /* KVFREE_DOMAIN_H */

@@ -40,12 +40,12 @@ bool kvfree_gp_begin_for(struct kvfree_gp *gp, unsigned long cookie)
 
 bool kvfree_gp_begin(struct kvfree_gp *gp)
 {
-	/* Unless one that began after this is over by then. */
+	/* False also if a grace period that begins after this line is over by then. */
 	return kvfree_gp_begin_for(gp, kvfree_gp_cookie(gp));
 }
 
-/* How often the calling thread has lost its processor. (The clock of its own processor
- * time would do, but when it is read, the kernel ends the time slice if it is used up.) */
+/* How often the calling thread has lost its processor. (Its processor-time clock would
+ * tell too, but reading that makes the kernel end a time slice that is used up.) */
 static long times_preempted(void)
 {
 	struct rusage usage = { 0 };
@@ -55,8 +55,8 @@ static long times_preempted(void)
 }
 
 /*
- * Whether runners often lose their processor: each time counts for LOST_PERIODS, and more than
- * two of them are often. There are too many threads then.
+ * Whether runners often lose their processor, since there are too many threads: each loss
+ * counts for LOST_PERIODS grace periods, and more than two at a time are often.
  */
 static bool note_lost(struct kvfree_gp *gp, bool preempted)
 {
@@ -68,8 +68,8 @@ static bool note_lost(struct kvfree_gp *gp, bool preempted)
 }
 
 /*
- * How long short ones usually take: an average; 0 while runners often lose their processor,
- * for what waits long is cold then.
+ * How long short grace periods usually take, an average. It is 0 while runners often lose
+ * their processor: objects that wait for long are cold then.
  */
 static void note_usual(struct kvfree_gp *gp, uint64_t nsec, bool preempted)
 {
@@ -83,7 +83,7 @@ static void note_usual(struct kvfree_gp *gp, uint64_t nsec, bool preempted)
 	__atomic_store_n(&gp->usual_nsec, usual, __ATOMIC_RELAXED);
 }
 
-/* How long they take these days: the estimate rises at once and falls by quarters. */
+/* How long grace periods take at present: the estimate rises at once and falls by quarters. */
 static void note_estimate(struct kvfree_gp *gp, uint64_t nsec)
 {
 	uint64_t estimate = gp->estimate_nsec - gp->estimate_nsec / 4;
@@ -94,8 +94,8 @@ static void note_estimate(struct kvfree_gp *gp, uint64_t nsec)
 	__atomic_store_n(&gp->estimate_nsec, estimate, __ATOMIC_RELAXED);
 }
 
-/* If the runner was @preempted, the length tells nothing about the next one; but
- * nobody loses the processor for so long that a reader is not more likely. */
+/* If the runner was @preempted, the length tells nothing about the next one, unless it is
+ * so long that a reader is the more likely cause. */
 static void note_length(struct kvfree_gp *gp, uint64_t nsec, bool preempted)
 {
 	bool unlucky = preempted && nsec / 1000000 < KVFREE_GP_YOUNG_MSEC;
@@ -117,7 +117,8 @@ void kvfree_gp_synchronize(const struct rcu_flavor_struct *flavor)
 
 void kvfree_gp_run(struct kvfree_gp *gp, const struct rcu_flavor_struct *flavor)
 {
-	/* Around the clock: nothing that it counts is to go unnoticed. */
+	/* Read before the first and after the last reading of the clock, so that no loss
+	 * of the processor in between goes unnoticed. */
 	long preempted = times_preempted();
 	uint64_t begin = kvfree_now_nsec(), nsec;
 	unsigned long number;
@@ -176,7 +177,7 @@ void kvfree_gp_release(struct kvfree_gp *gp)
 /* Stall report                                                       */
 
 /*
- * Those that the program is not linked with are NULL. Not dladdr(): it takes
+ * Flavors that the program is not linked with are NULL. dladdr() would not do: it takes
  * the dynamic linker's lock, whose holder may wait for this thread.
  */
 #pragma weak urcu_memb_flavor
@@ -209,7 +210,7 @@ bool kvfree_gp_stall_check(struct kvfree_gp *gp,
 		gp->stall_since = since;
 		gp->stall_msec = STALL_MSEC;
 	}
-	/* now may be the lesser by a moment. */
+	/* now may be a moment earlier. */
 	if (now < since || now - since < gp->stall_msec)
 		return true;
 	if (kvfree_report("a grace period of %s has lasted %llu s: a reader does not leave its section; grace period %llu is waited for, %llu objects are pending",

@@ -15,9 +15,9 @@
  * (The kernel's get_state_synchronize_rcu() and rcu_seq.)
  *
  * Order. Reading a cookie is a read-modify-write of `started`, and so is
- * starting. If a cookie says n, its reader came before the start of n in the order
- * of that word, and by release and acquire everything that it had done is visible to
- * the runner before the grace period n begins. A plain load of `started` could be
+ * starting. If a cookie is n, it was read before the start of n in the order
+ * of that word, and by release and acquire everything that was done before reading it is
+ * visible to the runner before grace period n begins. A plain load of `started` could be
  * done before the caller's unlinking is visible, and a reader that begins
  * during grace period n could still find the object.
  * `completed` is stored with release after the grace period and loaded with acquire
@@ -41,9 +41,9 @@ struct kvfree_gp {
 	unsigned long completed KVFREE_CACHE_ALIGNED;	/* atomic */
 	bool held;		/* atomic, written under lock: none may begin,
 				 * and owners free nothing (fork.c) */
-	bool running;		/* the same: somebody runs one */
+	bool running;		/* the same: a thread runs one */
 	uint64_t since_msec;	/* atomic: when it began, or 0 */
-	uint64_t estimate_nsec;	/* atomic: how long they take these days */
+	uint64_t estimate_nsec;	/* atomic: how long they take at present */
 	uint64_t usual_nsec;	/* atomic: an average of short ones */
 	unsigned int lost;	/* the runner's: how often runners lose their processor */
 	uint64_t longest_msec;	/* atomic: of all so far */
@@ -57,10 +57,10 @@ struct kvfree_gp {
 
 /* Grace periods are called short while they take less than this. */
 #define KVFREE_GP_SHORT_NSEC	200000
-/* One that runs is called young for so long. */
+/* One that runs is called young until it has lasted this long. */
 #define KVFREE_GP_YOUNG_MSEC	100
-/* A grace period that usually takes twice as long is run every second byte budget, and so
- * on, up to so many budgets. */
+/* If grace periods usually take twice this long, one is run for every two byte budgets, and
+ * so on, up to KVFREE_GP_MOST_BUDGETS. */
 #define KVFREE_GP_CHEAP_NSEC	25000
 #define KVFREE_GP_MOST_BUDGETS	4
 
@@ -72,7 +72,7 @@ static inline unsigned long kvfree_gp_cookie(struct kvfree_gp *gp)
 	return __atomic_fetch_add(&gp->started, 0, __ATOMIC_ACQ_REL) + 1;
 }
 
-/* Whether @number has come by when @cookie was to be over. */
+/* Whether @cookie is over when @number is the last grace period that is. */
 static inline bool kvfree_gp_reached(unsigned long number, unsigned long cookie)
 {
 	return (long) (number - cookie) >= 0;
@@ -119,10 +119,10 @@ static inline bool kvfree_gp_is_short(const struct kvfree_gp *gp)
 }
 
 /*
- * Byte budgets that a clean caller lets go by before it runs a grace period. One that
- * interrupts all processors (membarrier, in a virtual machine above all) takes as long as
- * a few thousand calls: that is worth the memory. Long ones are run by a thread of the
- * library and cost the caller nothing.
+ * How many byte budgets a clean caller lets go by before it runs a grace period. One that
+ * interrupts all processors (by membarrier, above all in a virtual machine) takes as long as
+ * a few thousand calls: saving some is worth the memory. Long ones are run by a thread of
+ * the library and cost the caller nothing.
  */
 static inline size_t kvfree_gp_budgets(const struct kvfree_gp *gp)
 {
@@ -145,24 +145,24 @@ static inline bool kvfree_gp_is_young(const struct kvfree_gp *gp)
 
 /* A grace period outside the numbers. */
 void kvfree_gp_synchronize(const struct rcu_flavor_struct *flavor);
-/* Become the runner. False: somebody else is, or none may begin. */
+/* Become the runner. False: another thread is, or none may begin. */
 bool kvfree_gp_begin(struct kvfree_gp *gp);
-/* The same for @cookie; false also if it is over by then: of many that waited for it
- * one runs it, and the others need no more. */
+/* The same for @cookie; false also if it is over by then: of many threads that wait for
+ * it, one runs it, and the others need no other. */
 bool kvfree_gp_begin_for(struct kvfree_gp *gp, unsigned long cookie);
 /* The runner's part: begin a grace period, wait for it, end. Clean context,
  * outside read-side sections, QSBR offline. */
 void kvfree_gp_run(struct kvfree_gp *gp, const struct rcu_flavor_struct *flavor);
-/* Until @cookie is over (true) or nobody runs one and one may begin (false); without
- * @hold also false where none may begin. */
+/* Wait until @cookie is over (true), or nobody runs a grace period and one may begin
+ * (false); without @hold, also return false when none may begin. */
 bool kvfree_gp_wait(struct kvfree_gp *gp, unsigned long cookie, bool hold);
 
-/* Keep grace periods from beginning and wait until none runs; let them go on. */
+/* Keep grace periods from beginning and wait until none runs; let them begin again. */
 void kvfree_gp_hold(struct kvfree_gp *gp);
 void kvfree_gp_release(struct kvfree_gp *gp);
 
-/* Whether one runs; a message for each doubling of the time that it lasts, with what
- * is @pending. The tick's service only; never blocks. */
+/* Returns whether one runs; if it lasts long, writes a message with what is @pending, and
+ * again each time that its age has doubled. Only for the tick's service; never blocks. */
 bool kvfree_gp_stall_check(struct kvfree_gp *gp,
 		const struct rcu_flavor_struct *flavor, uint64_t pending);
 

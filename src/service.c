@@ -30,7 +30,7 @@ static void request_reap(struct kvfree_domain *domain)
 
 void kvfree_service_request_gp(struct kvfree_domain *domain)
 {
-	/* There is no thread yet, or nothing runs. */
+	/* False: there is no thread yet, or nothing runs. */
 	if (!kvfree_workqueue_queue(&domain->gp_thread, &domain->gp_work))
 		kvfree_workqueue_queue(&kvfree_pool, &domain->gp_start);
 }
@@ -40,7 +40,7 @@ static void gp_work(struct kvfree_work *work)
 {
 	struct kvfree_domain *domain = domain_of(work, gp_work);
 
-	/* For all that was closed before it was asked for. */
+	/* For all that was closed before the request. */
 	kvfree_domain_wait(domain, kvfree_gp_cookie(&domain->gp));
 	request_reap(domain);
 	if (kvfree_domain_over_budget(domain, 1))
@@ -51,7 +51,7 @@ static void gp_start_work(struct kvfree_work *work)
 {
 	struct kvfree_domain *domain = domain_of(work, gp_start);
 
-	/* It was asked for twice. */
+	/* A second request: the thread is there already. */
 	if (kvfree_workqueue_queue(&domain->gp_thread, &domain->gp_work))
 		return;
 	if (kvfree_workqueue_start(&domain->gp_thread, 1, "kvfree-gp") == 0) {
@@ -59,7 +59,7 @@ static void gp_start_work(struct kvfree_work *work)
 		kvfree_service_request_gp(domain);
 		return;
 	}
-	/* No thread to be had: this worker waits. */
+	/* The thread cannot be made: this worker waits instead. */
 	gp_work(&domain->gp_work);
 }
 
@@ -74,7 +74,7 @@ static bool help(struct kvfree_domain *domain)
 	ran = kvfree_domain_run(domain);
 	kvfree_leave_wait(online);
 	if (!ran)
-		return true;	/* somebody else does */
+		return true;	/* another thread runs one */
 	__atomic_fetch_add(&domain->count.helped, 1, __ATOMIC_RELAXED);
 	/* Relaxed: a hint; a tick looks at all records. */
 	if (__atomic_load_n(&domain->reap_due, __ATOMIC_RELAXED))
@@ -83,8 +83,9 @@ static bool help(struct kvfree_domain *domain)
 }
 
 /*
- * A grace period runs, and the next budget is full. While they are short, the runner may
- * have lost its processor: give it this one. Not if it may be waiting for this thread.
+ * A grace period runs, and the next budget is full. If grace periods are short, the
+ * runner may have lost its processor: give it this one, unless it may be waiting for
+ * this thread.
  */
 static void let_run(struct kvfree_domain *domain)
 {
@@ -94,7 +95,7 @@ static void let_run(struct kvfree_domain *domain)
 		sched_yield();
 }
 
-/* How many budgets may wait for the next: one, where there is a cap. */
+/* How many budgets may wait for the next grace period: one if there is a cap. */
 static size_t budgets_of(const struct kvfree_domain *domain)
 {
 	return kvfree_setting(max_pending_bytes) ? 1 :
@@ -158,7 +159,7 @@ static bool tick_record(struct kvfree_record *record)
 /* What is ripe at this tick is the workers' at the next. */
 static void tick_count(struct kvfree_domain *domain)
 {
-	/* Relaxed: a pressure's service may do the same at once; either value is
+	/* Relaxed: pressure_work() may do the same at the same time; either value is
 	 * of a grace period that is over. Release: pairs with
 	 * kvfree_piece_take(), for may_free(). */
 	__atomic_store_n(&domain->ripe_for_tick,
@@ -193,8 +194,8 @@ static void tick_work(struct kvfree_work *work)
 		kvfree_tick_arm();
 }
 
-/* Give memory back: drop the page caches, close what is open, and leave nothing that is
- * ripe to owners. Waits for nothing. */
+/* Give memory back: drop the page caches, close what is open, and let workers free all
+ * that is ripe. Waits for nothing. */
 static void pressure_work(struct kvfree_work *work)
 {
 	struct kvfree_domain *domain;
@@ -229,9 +230,9 @@ static void on_kick(void)
 {
 	struct kvfree_domain *domain;
 
-	/* Over the budget the gate stays closed until a grace period begins. Under
-	 * it, one began as the request was made, and its kick gate was
-	 * closed after that. */
+	/* Over the budget, the gate stays closed until a grace period begins. Under
+	 * it, one began while the request was made, and the request closed the
+	 * gate after that. */
 	kvfree_for_each_domain(domain) {
 		if (!kvfree_domain_over_budget(domain, 1))
 			kvfree_gate_open(&domain->kick_gate);
@@ -277,8 +278,7 @@ static void works_init(void)
 	}
 }
 
-/* What was queued while nothing ran, and what was asked for before there were
- * timers and a pool to ask: look at all of it. */
+/* Handle everything that was queued or asked for before the timer and the workers ran. */
 static void start_pending(void)
 {
 	struct kvfree_domain *domain;
@@ -304,10 +304,10 @@ int kvfree_service_start(void)
 		errno = saved;
 		return -1;
 	}
-	/* Not before: a timer that was armed and then closed would leave its
+	/* Not earlier: a timer that was armed and then closed would leave its
 	 * gate closed for good. */
 	kvfree_timer_open();
-	/* Not before the start is sure to succeed: a worker that waited for a
+	/* Only when the start is sure to succeed: a worker that waited for a
 	 * grace period, and so perhaps for this thread, could not be joined. */
 	kvfree_workqueue_open(&kvfree_pool);
 	start_pending();
@@ -336,7 +336,7 @@ static void wait_owners(struct kvfree_domain *domain)
 		kvfree_record_wait_owner(record);
 }
 
-/* All places for domains: a raw call may claim one meanwhile. */
+/* All slots, used or not: a raw call may claim one meanwhile. */
 void kvfree_service_rest(void)
 {
 	struct kvfree_domain *domain;

@@ -18,8 +18,8 @@
 
 #include "barrier.h"
 
-/* The timer, the pool, and all that waits since before; 0, or -1 with errno and
- * nothing left. */
+/* Start the timer and the pool, and handle all that waits already; 0, or -1 with errno
+ * and nothing left running. */
 int kvfree_service_start(void);
 void kvfree_service_stop(void);
 
@@ -27,11 +27,11 @@ void kvfree_service_stop(void);
 void kvfree_service_request_gp(struct kvfree_domain *domain);
 
 /*
- * A clean call closed a page, and the budget may be full: up to four, see
- * kvfree_gp_budgets(). While grace periods are short the call runs the next one
- * itself: no wake-up, no second processor. While they are long it asks for one and
- * goes on; only when twice as much is closed and none runs (no thread of ours got a
- * processor) does it run it all the same. If one runs already, it may yield.
+ * A clean call closed a page, and the budget may be full, or up to four budgets: see
+ * kvfree_gp_budgets(). While grace periods are short, the call runs the next one
+ * itself: no wake-up, no second processor. While they are long, it asks for one and
+ * goes on; only if twice as much is closed and none runs (the grace-period thread got no
+ * processor) does it run one all the same. If one runs already, it may yield.
  */
 void kvfree_service_budget(struct kvfree_domain *domain);
 
