@@ -14,8 +14,8 @@
 #include "timer.h"
 #include "trace.h"
 
-/* Pages that a worker takes at once: enough to pay for the way to their processor. Of
- * those whose free function may be slow, and in a barrier, fewer. */
+/* Pages that a worker takes at once: enough to pay for going to their processor. Fewer if
+ * their free function may be slow, and in a barrier. */
 #define PIECE_PAGES	64
 #define PIECE_OTHERS	16
 /* Objects of the emergency chain that it takes at once, and frees in one call. */
@@ -53,7 +53,7 @@ void kvfree_hand_close(struct kvfree_domain *domain, struct kvfree_hand *hand)
 	kvfree_mutex_unlock(&hands->lock);
 }
 
-/* Whether one is open that is not younger than @number. Caller holds the lock. */
+/* Whether a hand is open whose number is @number or less. Caller holds the lock. */
 static bool is_open_locked(const struct kvfree_hands *hands,
 		unsigned long number)
 {
@@ -97,14 +97,14 @@ void kvfree_hands_release(struct kvfree_domain *domain)
 /* ------------------------------------------------------------------ */
 /* Freeing                                                            */
 
-/* Of @channel in @record, one object has so many @bytes. */
+/* Update the estimate: one object of @channel in @record has @bytes. */
 static void note_bytes(struct kvfree_record *record, unsigned int channel,
 		size_t bytes)
 {
 	size_t *estimate = &record->object_bytes[channel];
 	size_t before = __atomic_load_n(estimate, __ATOMIC_RELAXED);
 
-	/* Relaxed: an estimate; of two that write it at once, either will do. */
+	/* Relaxed: an estimate; if two threads write it at once, either value will do. */
 	if (bytes)
 		__atomic_store_n(estimate, before ?
 			before - before / 4 + bytes / 4 : bytes,
@@ -120,7 +120,7 @@ static void objects_free(struct kvfree_domain *domain, unsigned int channel,
 }
 
 /*
- * The check of the order that everything hangs on. What fails it is leaked:
+ * Check the order that everything depends on. Objects that fail the check are leaked:
  * losing memory is bad, freeing it under a reader is worse.
  */
 static bool may_free(struct kvfree_domain *domain, unsigned long cookie)
@@ -151,7 +151,7 @@ static void page_free(struct kvfree_domain *domain, struct kvfree_page *page,
 	}
 	kvfree_domain_unpend(domain, page->bytes);
 	kvfree_page_list_push(spent, page);
-	/* No more than a try: the owner may have lost the processor to us. */
+	/* Only try: the owner may have lost its processor to this worker, with the lock held. */
 	kvfree_cache_recycle_try(spent);
 }
 
@@ -168,7 +168,7 @@ static void pages_free(struct kvfree_domain *domain,
 /* ------------------------------------------------------------------ */
 /* The emergency chain                                                */
 
-/* Free the first @max objects of a chain; the rest. */
+/* Free the first @max objects of a chain; returns the rest. */
 static struct kvfree_emergency *links_free(struct kvfree_domain *domain,
 		struct kvfree_emergency *link, size_t max)
 {
@@ -193,7 +193,7 @@ static struct kvfree_emergency *links_free(struct kvfree_domain *domain,
 	return link;
 }
 
-/* The chain fails the check: the rest, which is none. */
+/* The chain fails the check: leak all of it. Returns the rest, which is none. */
 static struct kvfree_emergency *links_leak(struct kvfree_domain *domain,
 		struct kvfree_emergency *link)
 {
@@ -270,7 +270,7 @@ void kvfree_reap_chain(struct kvfree_domain *domain, unsigned long cookie)
 		kvfree_hand_open(domain, &hand);
 		chain_piece(domain, cookie, PIECE_LINKS);
 		kvfree_hand_close(domain, &hand);
-		/* A worker that has a part of it puts the rest back. */
+		/* A worker that has taken the chain puts the rest of it back. */
 		kvfree_hands_wait(domain);
 	} while (chain_is_there(domain, cookie));
 }
@@ -278,7 +278,7 @@ void kvfree_reap_chain(struct kvfree_domain *domain, unsigned long cookie)
 /* ------------------------------------------------------------------ */
 /* What workers free                                                  */
 
-/* What of @list of @record workers may take, by number. */
+/* The number up to which workers may take pages of @list of @record. */
 static unsigned long piece_number(const struct kvfree_piece *piece,
 		const struct kvfree_record *record, unsigned int list)
 {
@@ -287,7 +287,7 @@ static unsigned long piece_number(const struct kvfree_piece *piece,
 	return piece->completed;
 }
 
-/* Whether the record has something, and comes from the piece's processor. */
+/* Whether the record has pages for the piece. */
 static bool piece_wants(const struct kvfree_piece *piece,
 		struct kvfree_record *record)
 {
@@ -311,28 +311,28 @@ static unsigned int piece_room(const struct kvfree_piece *piece,
 	return list == KVFREE_CLOSED_WORKERS && others < room ? others : room;
 }
 
-/* Others count by themselves: where they always fill their part, the walk must go on
- * from there all the same. */
+/* Pages of other channels are counted separately: if they always fill their part, the
+ * next walk must still go on from where they did. */
 static bool piece_is_full(const struct kvfree_piece *piece)
 {
 	return piece->nr == PIECE_PAGES ||
 		piece->pages[KVFREE_CLOSED_WORKERS].nr == PIECE_OTHERS;
 }
 
-/* Take pages of @record. Returns whether its lock could be had. */
+/* Take pages of @record. False if its lock is held, or it is on another processor. */
 static bool piece_take(struct kvfree_piece *piece, struct kvfree_record *record)
 {
 	unsigned int list;
 
 	if (!kvfree_record_lock_few(record))
 		return false;
-	/* A piece is of one processor. */
+	/* All pages of a piece come from one processor. */
 	if (piece->nr && record->cpu != piece->cpu) {
 		kvfree_record_unlock(record);
 		return false;
 	}
 	piece->cpu = record->cpu;
-	/* From the last: what owners do not free first. */
+	/* From the last list: first what owners do not free. */
 	for (list = piece->lists; list--; )
 		piece->nr += kvfree_record_take_pages(record, list,
 				piece_number(piece, record, list),
@@ -341,7 +341,7 @@ static bool piece_take(struct kvfree_piece *piece, struct kvfree_record *record)
 	return true;
 }
 
-/* The record after @record, around the list. */
+/* The record after @record, or the first one at the end of the list. */
 static struct kvfree_record *record_after(struct kvfree_domain *domain,
 		struct kvfree_record *record)
 {
@@ -375,7 +375,7 @@ static bool piece_collect(struct kvfree_domain *domain, struct kvfree_piece *pie
 		}
 		record = record_after(domain, record);
 	} while (record != first);
-	/* Somebody holds a record's lock: look again with the next tick. */
+	/* A record's lock was held: look again at the next tick. */
 	if (left && !piece->nr)
 		kvfree_tick_arm();
 	return left && piece->nr;
@@ -390,15 +390,15 @@ bool kvfree_piece_take(struct kvfree_domain *domain,
 	/* Acquire: pairs with tick_count(); it may be above completed. */
 	piece->for_tick = __atomic_load_n(&domain->ripe_for_tick,
 			__ATOMIC_ACQUIRE);
-	/* Acq_rel: pairs with the exchange in kvfree_piece_free(). One worker at a
-	 * time calls free functions of the program's own: they may be slow, and
+	/* Acq_rel: pairs with the exchange in kvfree_piece_free(). Only one worker at a
+	 * time calls free functions of the program: they may be slow, and
 	 * other flavors need workers too. */
 	piece->lists = __atomic_exchange_n(&domain->others_taken, true,
 			__ATOMIC_ACQ_REL) ? 1 : KVFREE_CLOSED_LISTS;
 	return piece_collect(domain, piece);
 }
 
-/* Free pages of malloc's objects on processor @cpu, where their owners are. */
+/* Free pages of malloc's objects on processor @cpu, where their owners run. */
 static void near_free(struct kvfree_domain *domain,
 		struct kvfree_page_list *pages, struct kvfree_page_list *spent,
 		int cpu)
@@ -406,9 +406,9 @@ static void near_free(struct kvfree_domain *domain,
 	struct kvfree_page *page;
 
 	while ((page = kvfree_page_list_pop(pages))) {
-		/* Relaxed: a hint. Each owner is asked for its policy; no
-		 * system call if it is the last page's. A tick looks whether
-		 * a bound worker gets on. */
+		/* Relaxed: a hint. The policy of each owner is looked at, without
+		 * a system call if it is that of the last page. A tick looks
+		 * whether a bound worker makes progress. */
 		if (kvfree_placement_follow(cpu, __atomic_load_n(
 				&page->record->tid, __ATOMIC_RELAXED)))
 			kvfree_tick_arm();
@@ -434,8 +434,8 @@ bool kvfree_piece_free(struct kvfree_domain *domain,
 		if (chain_piece(domain, piece->completed, PIECE_LINKS))
 			more = true;
 		/* Acq_rel, a read-modify-write: pairs with kvfree_piece_take().
-		 * A worker that found it taken left what got ripe meanwhile
-		 * to this one: its number is seen here. */
+		 * A worker that found others_taken set left what had become ripe
+		 * to this one, which sees that number below. */
 		(void) __atomic_exchange_n(&domain->others_taken, false,
 				__ATOMIC_ACQ_REL);
 		if (kvfree_gp_completed(&domain->gp) != piece->completed)
@@ -495,7 +495,7 @@ void kvfree_reap_note_bytes(struct kvfree_record *record, void *ptr)
 		kvfree_free_malloc_bytes(ptr));
 }
 
-/* Take and free some; how many. */
+/* Take and free some; returns how many. */
 static size_t own_piece(struct kvfree_record *record, size_t max)
 {
 	struct kvfree_page *spent = NULL;

@@ -14,7 +14,7 @@
  * Hands. Whoever takes pages or a part of the emergency chain to free them opens a
  * *hand* first and closes it after the frees. Hands are numbered as they open, so that a
  * barrier can wait for all that were open when it looked: what had been taken
- * by then is free. Between the hooks of a fork no hand is open.
+ * by then is freed. Between the hooks of a fork no hand is open.
  *
  * Locking discipline: hands.lock guards the list of open hands, for a few
  * instructions.
@@ -22,7 +22,7 @@
 
 #include "cache.h"
 
-/* On the stack of whoever opens it. */
+/* On the stack of the thread that opens it. */
 struct kvfree_hand {
 	struct kvfree_hand *next;	/* under hands.lock */
 	unsigned long number;		/* read-only while open */
@@ -30,7 +30,7 @@ struct kvfree_hand {
 
 void kvfree_hand_open(struct kvfree_domain *domain, struct kvfree_hand *hand);
 void kvfree_hand_close(struct kvfree_domain *domain, struct kvfree_hand *hand);
-/* Until all hands are closed that are open now. */
+/* Wait until all hands that are open now are closed. */
 void kvfree_hands_wait(struct kvfree_domain *domain);
 /* Let no hand open, and wait until none is; let them open again. */
 void kvfree_hands_hold(struct kvfree_domain *domain);
@@ -40,16 +40,16 @@ void kvfree_hands_release(struct kvfree_domain *domain);
 struct kvfree_piece {
 	struct kvfree_hand hand;
 	struct kvfree_page_list pages[KVFREE_CLOSED_LISTS];
-	struct kvfree_page_list spent;	/* those that are free, of one record */
+	struct kvfree_page_list spent;	/* emptied pages, of one record */
 	unsigned int nr;		/* pages in all */
 	unsigned int lists;		/* that it is taken from */
-	unsigned long completed;	/* what is over */
-	unsigned long for_tick;		/* what has been over for a tick */
+	unsigned long completed;	/* the number that is over */
+	unsigned long for_tick;		/* the number that has been over for a tick */
 	int cpu;			/* of the records it comes from */
 };
 
-/* Take a piece of what is the workers' to free, and free it. Either returns whether
- * it knows of more. Clean context. */
+/* Take a piece of what workers are to free; free it. Both return whether they know of
+ * more. Clean context. */
 bool kvfree_piece_take(struct kvfree_domain *domain,
 		struct kvfree_piece *piece);
 bool kvfree_piece_free(struct kvfree_domain *domain,
@@ -63,13 +63,13 @@ void kvfree_reap_record(struct kvfree_record *record, unsigned long cookie);
 /* The same for the emergency chain, if its cookie is not above @cookie. */
 void kvfree_reap_chain(struct kvfree_domain *domain, unsigned long cookie);
 
-/* What @ptr, of malloc, tells about the size of @record's objects. Clean context. */
+/* Learn the size of @record's objects from @ptr, which is malloc's. Clean context. */
 void kvfree_reap_note_bytes(struct kvfree_record *record, void *ptr);
-/* The same of an object that its owner is about to queue, where no size is known. */
+/* The same from an object that its owner is about to queue, if no size is known. */
 void kvfree_reap_note_first(struct kvfree_record *record,
 		unsigned int channel, void *ptr);
 
-/* Free up to @max of the calling thread's own ripe objects; how many. Clean
+/* Free up to @max of the calling thread's own ripe objects; returns how many. Clean
  * context. */
 size_t kvfree_reap_own(struct kvfree_record *record, size_t max);
 

@@ -6,11 +6,11 @@
  *
  * See record.h for the locking discipline.
  *
- * A record is claimed by one of two ways. A clean call takes one that its thread left
+ * A record is claimed in one of two ways. A clean call takes one that another thread left
  * (with all that is in it), or allocates one. A raw call cannot allocate; it takes
  * one of a few BLANK records that a worker put into the domain's slots. A signal handler
  * may interrupt a claim on its own thread: it sees kvfree_tls.claiming and
- * goes to the emergency list instead, so that a thread never ends up with two.
+ * uses the emergency list instead, so that a thread never ends up with two records.
  */
 
 #include <dlfcn.h>
@@ -27,11 +27,11 @@
 /* Tries of a clean call before it yields, and yields before it sleeps. */
 #define RELAX_TRIES	64
 #define YIELD_TRIES	64
-/* Pages that a budget is made of at the least, if objects are not larger. */
+/* A budget is made of at least so many pages, unless objects are larger. */
 #define PAGES_PER_BUDGET	8
-/* What an object of unknown size is taken for. */
+/* How many bytes an object of unknown size counts for. */
 #define UNKNOWN_BYTES	64
-/* What it takes of the budget in a record's first pages. */
+/* How much of the budget it takes in a record's first pages. */
 #define MAYBE_BYTES	((size_t) 32768)
 
 static const struct timespec nap = { .tv_sec = 0, .tv_nsec = 50000 };
@@ -41,7 +41,7 @@ KVFREE_TLS struct kvfree_tls kvfree_tls;
 static const char *const links_fork __attribute__((used)) = &kvfree_fork_linked;
 
 static pthread_key_t key;
-static bool key_made;	/* set by the constructor; if it could not, by a start */
+static bool key_made;	/* set by the constructor or, if that failed, by a start */
 
 /* ------------------------------------------------------------------ */
 /* The lock                                                           */
@@ -72,9 +72,9 @@ bool kvfree_record_lock_few(struct kvfree_record *record)
 
 		if (kvfree_record_trylock(record))
 			return true;
-		/* Not at once again. An owner in its fast path takes the line
-		 * back for its next lock: who asks in a tight loop always sees
-		 * the lock held, and slows the owner down. */
+		/* Do not try again at once. An owner in its fast path takes the
+		 * line back for its next lock: a tight loop here would always
+		 * see the lock held, and slow the owner down. */
 		for (i = 0; i < pause; i++)
 			caa_cpu_relax();
 	}
@@ -87,7 +87,7 @@ bool kvfree_record_lock_few(struct kvfree_record *record)
 size_t kvfree_record_object_bytes(const struct kvfree_record *record,
 		unsigned int channel)
 {
-	/* Relaxed: whoever frees writes it; any value will do. */
+	/* Relaxed: the threads that free write it; any value will do. */
 	size_t bytes = __atomic_load_n(&record->object_bytes[channel],
 			__ATOMIC_RELAXED);
 
@@ -131,7 +131,7 @@ static unsigned int list_of(unsigned int channel)
 		KVFREE_CLOSED_WORKERS;
 }
 
-/* For whoever passes by. Caller holds the lock. */
+/* Update the hint for workers. Caller holds the lock. */
 static void peek_update(struct kvfree_record *record, unsigned int list)
 {
 	struct kvfree_page_list *closed = &record->closed[list];
@@ -144,9 +144,9 @@ static void peek_update(struct kvfree_record *record, unsigned int list)
 }
 
 /*
- * What a closed page takes of the budget. Objects whose size nobody knows count as large
- * in a record's first pages: with the budget as it is by default, each of these pages
- * asks for a grace period, and whoever frees one will know.
+ * How much of the budget a closed page takes. Objects of unknown size count as large in a
+ * record's first pages: with the default budget, each of these pages asks for a grace
+ * period, and the thread that frees one learns the size.
  */
 static size_t budget_share(const struct kvfree_record *record,
 		const struct kvfree_page *page)
@@ -279,11 +279,11 @@ static void record_publish(struct kvfree_record *record)
 {
 	struct kvfree_domain *domain = record->domain;
 
-	/* A fork that carries the queue over holds it: see fork.c. */
+	/* A fork with the hooks holds this lock: see fork.c. */
 	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
 	record->next = __atomic_load_n(&domain->records, __ATOMIC_RELAXED);
-	/* Release: pairs with the acquire in kvfree_for_each_record(); who
-	 * finds the record finds it initialized. */
+	/* Release: pairs with the acquire in kvfree_for_each_record(); a thread
+	 * that finds the record finds it initialized. */
 	__atomic_store_n(&domain->records, record, __ATOMIC_RELEASE);
 	kvfree_mutex_unlock(&domain->lock);
 }
@@ -344,7 +344,7 @@ static struct kvfree_record *blank_take(struct kvfree_domain *domain)
 	for (i = 0; i < KVFREE_BLANKS; i++) {
 		struct kvfree_record *record;
 
-		/* Acquire: pairs with the release in kvfree_cache_make_blanks().
+		/* Acquire: pairs with the release in make_blanks() of cache.c.
 		 * Exchange: no ABA. */
 		record = __atomic_exchange_n(&domain->blank[i], NULL,
 				__ATOMIC_ACQUIRE);
@@ -355,8 +355,8 @@ static struct kvfree_record *blank_take(struct kvfree_domain *domain)
 }
 
 /*
- * glibc keeps the first 32 keys' values in the thread itself and allocates for
- * the others: past them, setting a value is not for raw contexts.
+ * glibc keeps the values of the first 32 keys in the thread itself and allocates for
+ * the others: with a higher key, a raw context must not set the value.
  */
 static bool key_is_raw_safe(void)
 {
@@ -367,7 +367,7 @@ static bool key_is_raw_safe(void)
 #endif
 }
 
-/* What the fast path will find; with debugging on there is none. */
+/* Let the fast path find @record, unless debugging is on. */
 static void tls_use(struct kvfree_record *record)
 {
 	if (caa_likely(!kvfree_setting(debug)))
@@ -375,8 +375,8 @@ static void tls_use(struct kvfree_record *record)
 }
 
 /*
- * The calling thread's number, without a system call: that of its processor-time clock
- * has it, as the kernel's interface says (~tid << 3, and what it counts).
+ * The calling thread's number, without a system call: the kernel's interface puts it into
+ * the number of the thread's processor-time clock (~tid << 3, and what it counts).
  */
 static pid_t self_tid(void)
 {
@@ -387,14 +387,14 @@ static pid_t self_tid(void)
 	return (pid_t) ~(clock >> 3);
 }
 
-/* See to it that thread_exit() runs at the end of this thread. False: it cannot. */
+/* Make thread_exit() run at the end of this thread. False: it cannot. */
 static bool exit_arm(void)
 {
 	return key_made && pthread_setspecific(key, &kvfree_tls) == 0;
 }
 
-/* The record becomes the calling thread's, which has armed its exit: nothing here can
- * fail, for a blank record could not be put back if its slot was filled meanwhile. */
+/* Make the record the calling thread's. The thread has armed its exit before, so nothing
+ * here can fail: a blank record could not be put back if its slot was filled meanwhile. */
 static void record_adopt(struct kvfree_record *record)
 {
 	/* Relaxed, all: hints for workers. What the thread writes to its
@@ -474,8 +474,8 @@ struct kvfree_record *kvfree_record_get_clean(struct kvfree_domain *domain)
 	struct kvfree_tls *tls = &kvfree_tls;
 	struct kvfree_record *record = kvfree_record_own(domain);
 
-	/* claiming is set here when an allocator hook of the claim below
-	 * comes back to us. */
+	/* claiming is set here if an allocator hook, called by the claim below,
+	 * queues. */
 	if (record || tls->exited || tls->claiming)
 		return record;
 	record = claim_begin(domain);
@@ -505,9 +505,9 @@ void kvfree_record_leave(struct kvfree_domain *domain)
 
 	if (!record)
 		return;
-	/* A handler from here on finds no record, before anybody else can
-	 * claim this one. In this order: one that came in between would take
-	 * the record from record[] and put it back into recent. */
+	/* From here on a handler finds no record, before another thread can
+	 * claim this one. In this order: otherwise a handler in between would
+	 * take the record from record[] and put it back into recent. */
 	tls->record[i] = NULL;
 	kvfree_signal_fence();
 	tls->recent = NULL;
@@ -543,13 +543,13 @@ int kvfree_record_make_key(void)
 	return 0;
 }
 
-/* A program that is linked with -static may have none of these, and has no modules. */
+/* A program that is linked with -static may lack these; it has no modules. */
 #pragma weak dladdr1
 #pragma weak dlsym
 
 /*
- * A module that has this code, a plugin with a static copy of the library, is never
- * unloaded: other threads run its code, now or at their end. (The shared library is
+ * Never unload the module that has this code, such as a plugin with a static copy of the
+ * library: other threads run its code, now or at their end. (The shared library is
  * linked with -z nodelete.)
  */
 static void stay_loaded(void)
@@ -605,14 +605,14 @@ void kvfree_record_free_all(struct kvfree_domain *domain)
 		if (record)
 			kvfree_record_give_back(record);
 	}
-	/* A thread that ends meanwhile leaves its record before or after. */
+	/* A thread that ends meanwhile leaves its record before this lock is taken, or after. */
 	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
 	domain->left = NULL;
 	__atomic_store_n(&domain->reap_at, NULL, __ATOMIC_RELAXED);
 	record = __atomic_load_n(&domain->records, __ATOMIC_RELAXED);
 	for (; record; record = next) {
 		next = record->next;
-		/* A living thread's TLS points to those that have use. */
+		/* Keep those that the TLS of a living thread points to. */
 		list = kvfree_record_has_use(record) ? &keep : &gone;
 		record->next = *list;
 		*list = record;
@@ -629,8 +629,8 @@ void kvfree_record_free_all(struct kvfree_domain *domain)
 /* ------------------------------------------------------------------ */
 /* Fork                                                               */
 
-/* Of all records; one may be waited for while others are held: its holder needs
- * no other, and whoever wants one of those tries or sleeps. */
+/* Take the locks of all records. It may wait for one while it holds others: the holder of
+ * that one needs no other, and a thread that wants one of the others tries or sleeps. */
 void kvfree_records_prefork(void)
 {
 	struct kvfree_domain *domain;
@@ -651,7 +651,7 @@ void kvfree_records_postfork(void)
 			kvfree_record_unlock(record);
 }
 
-/* A record in the child: its thread is gone, unless it is our own. */
+/* Reset a record in the child: its thread is gone, unless that is this one. */
 static void fork_reset(struct kvfree_record *record)
 {
 	pthread_spin_init(&record->lock, PTHREAD_PROCESS_PRIVATE);

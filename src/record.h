@@ -20,12 +20,12 @@
  *    interrupted) they go to the emergency list.
  *  - Clean contexts use kvfree_record_lock(): trylock, relax, yield, sleep.
  *  - A worker uses kvfree_record_lock_few(): a few tries, then it leaves the
- *    record for its next look.
+ *    record alone until it looks again.
  *
- * It is the innermost lock: nothing is taken inside it. Several records' locks are held
- * at the same time during a fork with the hooks only.
+ * It is the innermost lock: nothing is taken inside it. Only a fork with the hooks holds
+ * the locks of several records at the same time.
  *
- * A record once published in its domain's list stays there: readers of the list
+ * Once published in its domain's list, a record stays there: readers of the list
  * need no lock, and a record's address is valid until urcu_kvfree_exit().
  */
 
@@ -36,12 +36,12 @@
 #include "free.h"
 
 enum kvfree_record_state {
-	KVFREE_RECORD_LEFT,	/* nobody's: in domain.left, for a claim */
+	KVFREE_RECORD_LEFT,	/* no thread's: in domain.left, for a claim */
 	KVFREE_RECORD_BLANK,	/* in a slot of the domain, for a raw claim */
 	KVFREE_RECORD_OWNED,	/* a thread's */
 };
 
-/* Closed pages by who may free them. */
+/* Closed pages, by the threads that may free them. */
 enum {
 	KVFREE_CLOSED_OWNER,	/* objects of malloc: owner or workers */
 	KVFREE_CLOSED_WORKERS,	/* all others */
@@ -52,7 +52,7 @@ enum {
  * many as the one before, up to what size and budget allow. */
 #define KVFREE_FIRST_LIMIT	32
 
-/* Objects that the kv allocator may take for one lock. */
+/* Objects that the kv allocator may take each time it holds the lock. */
 #define KVFREE_STASH	8
 
 struct kvfree_record {
@@ -64,7 +64,7 @@ struct kvfree_record {
 	struct kvfree_page_list closed[KVFREE_CLOSED_LISTS];	/* under lock */
 	struct kvfree_page *open[KVFREE_CHANNELS];		/* under lock */
 
-	/* Hints for workers that pass by without the lock; atomic, written
+	/* Hints for workers that look without the lock; atomic, written
 	 * under lock: the cookie of each list's first page, and its length. */
 	struct {
 		unsigned long cookie;
@@ -72,7 +72,7 @@ struct kvfree_record {
 	} peek[KVFREE_CLOSED_LISTS];
 
 	uint64_t nr_queued;	/* under lock: in pages that were closed */
-	uint64_t nr_taken;	/* under lock: ripe objects the owner took */
+	uint64_t nr_taken;	/* under lock: ripe objects that the owner took */
 	uint64_t nr_freed;	/* atomic, written by the owner: of nr_taken */
 	uint64_t nr_recycled;	/* atomic, written by the owner: of nr_freed */
 	unsigned int clean_at;	/* atomic: domain.tick at the owner's last clean
@@ -92,7 +92,7 @@ struct kvfree_record {
 	unsigned int idle_ticks;	/* under lock: ticks without use */
 	int refill_gate;		/* atomic: 1 from request to refill */
 
-	/* The kv allocator's: objects that are free, for the next requests. */
+	/* For the kv allocator: objects that count as freed, for the next requests. */
 	void *stash[KVFREE_STASH];	/* owner thread */
 	unsigned int nr_stash;		/* owner thread */
 
@@ -101,8 +101,8 @@ struct kvfree_record {
 };
 
 /*
- * What a thread knows about itself. Written by the thread and by signal
- * handlers that run on it; nobody else looks.
+ * What a thread knows about itself. Read and written only by the thread and by signal
+ * handlers that run on it.
  */
 struct kvfree_tls {
 	struct kvfree_record *recent;	/* of record[], used last; or NULL */
@@ -124,7 +124,7 @@ static inline struct kvfree_record *kvfree_record_recent(
 	return NULL;
 }
 
-/* The same, whichever was used last; NULL with debugging, which has no fast path.
+/* The same, also if another was used last; NULL with debugging, which has no fast path.
  * Raw-safe. */
 struct kvfree_record *kvfree_record_find(const struct rcu_flavor_struct *flavor);
 
@@ -159,11 +159,11 @@ static inline bool kvfree_record_append(struct kvfree_record *record,
 	return true;
 }
 
-/* The empty @page becomes the open page of @channel, and @ptr its first object. */
+/* Make the empty @page the open page of @channel, with @ptr as its first object. */
 void kvfree_record_open(struct kvfree_record *record, unsigned int channel,
 		struct kvfree_page *page, void *ptr);
-/* Close the open page of @channel, if there is one: it waits for a cookie from here
- * on. Returns whether there was one. */
+/* Close the open page of @channel, if there is one: from here on it waits for a cookie.
+ * Returns whether there was one. */
 bool kvfree_record_close(struct kvfree_record *record, unsigned int channel);
 /* The same for all channels. */
 bool kvfree_record_close_all(struct kvfree_record *record);
@@ -178,7 +178,7 @@ uint64_t kvfree_record_queued(struct kvfree_record *record);
 /* ------------------------------------------------------------------ */
 /* Taking what is ripe                                                */
 
-/* How many ripe objects ahead of the next a line is fetched. */
+/* How many ripe objects ahead a cache line is prefetched. */
 #define KVFREE_PREFETCH_AHEAD	4
 
 /* The page that the owner takes from: ripe, or NULL. Caller holds the lock. */
@@ -193,8 +193,8 @@ static inline struct kvfree_page *kvfree_record_ripe_page(
 }
 
 /*
- * Take one ripe object where it is a few instructions: in the middle of a page.
- * NULL otherwise, and nothing was taken. Caller holds the lock, is the owner, and
+ * Take one ripe object where that costs only a few instructions: in the middle of a page.
+ * Otherwise returns NULL and takes nothing. Caller holds the lock, is the owner, and
  * calls kvfree_record_free_victim() after it released the lock.
  */
 static inline void *kvfree_record_take_quick(struct kvfree_record *record)
@@ -211,12 +211,12 @@ static inline void *kvfree_record_take_quick(struct kvfree_record *record)
 	return page->ptrs[page->nr];
 }
 
-/* The same for up to @max, as many as the first page has; how many. *@spent is the page
- * if it is empty then, off the record, for kvfree_cache_recycle(); else unchanged. */
+/* The same for up to @max objects of the first page; returns how many. If the page is empty
+ * then, it is taken off the record into *@spent, for kvfree_cache_recycle_owner(). */
 size_t kvfree_record_take(struct kvfree_record *record, size_t max,
 		void **victims, struct kvfree_page **spent);
 
-/* @nr objects that the owner took are free. */
+/* The owner has freed @nr of the objects that it took. */
 static inline void kvfree_record_freed(struct kvfree_record *record, size_t nr)
 {
 	/* Release: a barrier that reads the count (acquire, in
@@ -234,11 +234,11 @@ static inline void kvfree_record_free_victim(struct kvfree_record *record,
 	kvfree_record_freed(record, 1);
 }
 
-/* Until the owner has freed the ripe objects that it took before now. */
+/* Wait until the owner has freed the ripe objects that it took before now. */
 void kvfree_record_wait_owner(struct kvfree_record *record);
 
-/* The first pages of @list whose cookie @number has reached, up to @max, go to
- * @pages; how many. Caller holds the lock. */
+/* Move the first pages of @list whose cookie @number has reached, up to @max, to @pages;
+ * returns how many. Caller holds the lock. */
 unsigned int kvfree_record_take_pages(struct kvfree_record *record, unsigned int list,
 		unsigned long number, unsigned int max,
 		struct kvfree_page_list *pages);
@@ -253,7 +253,7 @@ static inline bool kvfree_record_peek(struct kvfree_record *record,
 			&record->peek[list].cookie, __ATOMIC_RELAXED));
 }
 
-/* The owner is in a clean context: what gets ripe is its to free for a while. */
+/* The owner makes a clean call: for a while, workers leave it what becomes ripe. */
 static inline void kvfree_record_mark_clean(struct kvfree_record *record)
 {
 	/* Relaxed: a hint. Loaded first, to leave the line alone. */
@@ -275,7 +275,7 @@ static inline bool kvfree_record_owner_frees(const struct kvfree_record *record)
 		!kvfree_setting(debug);
 }
 
-/* Whether empty pages are of use to the record: somebody has or will have it. */
+/* Whether empty pages are of use to the record: a thread owns it, or will. */
 static inline bool kvfree_record_has_use(const struct kvfree_record *record)
 {
 	/* Relaxed: a page too many is given back by the next tick. */
@@ -290,35 +290,35 @@ static inline bool kvfree_record_has_use(const struct kvfree_record *record)
 struct kvfree_record *kvfree_record_own(struct kvfree_domain *domain);
 
 /*
- * The calling thread's record in @domain. _raw looks it up and claims a blank
- * one; _clean makes one. NULL when there is none to be had.
+ * The calling thread's record in @domain. If it has none, _raw claims a blank one and
+ * _clean makes one. NULL if that is not possible.
  */
 struct kvfree_record *kvfree_record_get_raw(struct kvfree_domain *domain);
 struct kvfree_record *kvfree_record_get_clean(struct kvfree_domain *domain);
 
-/* Leave the record to the workers. Clean context, the thread's own. */
+/* Leave the calling thread's record to the workers. Clean context. */
 void kvfree_record_leave(struct kvfree_domain *domain);
 
-/* A record for a blank slot, and back if it could not be made ready. */
+/* Make a record for a blank slot; give it back if it could not be made ready. */
 struct kvfree_record *kvfree_record_make_blank(struct kvfree_domain *domain);
 void kvfree_record_give_back(struct kvfree_record *record);
 
-/* In fork.c. Whoever uses anything of the library uses records: a program that is linked
- * with the static library must have the fork handlers with them. */
+/* In fork.c. Any use of the library uses records: through this reference, a program that is
+ * linked with the static library gets the fork handlers with them. */
 extern const char kvfree_fork_linked;
 
 /* The thread-exit key: made in the library's constructor, again at a start
  * if that failed. 0, or -1 with errno. */
 int kvfree_record_make_key(void);
 
-/* Take apart all records that no living thread owns; empty pages are freed. Nothing
- * else runs. */
+/* Free all records that no living thread owns. Their pages are gone already, and no other
+ * thread uses the library. */
 void kvfree_record_free_all(struct kvfree_domain *domain);
 
 void kvfree_records_prefork(void);
 void kvfree_records_postfork(void);
-/* In the child: with @forget this thread has no records; else its own stay, and those
- * of other threads are nobody's. */
+/* In the child: with @forget this thread has no records; else it keeps its own, and those
+ * of other threads are left. */
 void kvfree_records_fork_reset(bool forget);
 
 #endif /* KVFREE_RECORD_H */
