@@ -118,7 +118,7 @@ void kvfree_cache_trim(struct kvfree_record *record, unsigned int keep,
 
 /* The target follows the pages used since the last tick, or falls by a quarter;
  * a cache that is not used at all shrinks to one page. While memory is short there
- * is no least. */
+ * is no lower limit. */
 bool kvfree_cache_age(struct kvfree_record *record,
 		struct kvfree_page_list *spare)
 {
@@ -156,7 +156,7 @@ void kvfree_cache_drop(struct kvfree_domain *domain, bool wait)
 			kvfree_record_lock(record);
 		else if (!kvfree_record_lock_few(record))
 			continue;
-		record->target = 0;	/* until it is used, or refilled */
+		record->target = 0;	/* until the record is used or refilled */
 		record->pages_used = 0;
 		kvfree_cache_trim(record, 0, &spare);
 		kvfree_record_unlock(record);
@@ -169,7 +169,7 @@ void kvfree_cache_drop(struct kvfree_domain *domain, bool wait)
 
 void kvfree_cache_request(struct kvfree_record *record)
 {
-	/* No cache, no refill, no timer. */
+	/* Without a cache there is nothing to refill. */
 	if (!kvfree_setting(min_cached_pages))
 		return;
 	/* Seq_cst: pairs with the exchange in refill_wanted(). */
@@ -207,8 +207,8 @@ static bool refill_wanted(int *gate)
 }
 
 /*
- * A call that found no page says that the target is too low, even if pages came
- * back since. Caller holds the lock.
+ * If a call found no page, the target is too low, even if pages have come back since.
+ * Caller holds the lock.
  */
 static void target_grow(struct kvfree_record *record)
 {
@@ -243,7 +243,7 @@ static bool refill_record(struct kvfree_record *record)
 	}
 	target_grow(record);
 	kvfree_trace(refill, record, record->target);
-	/* Counted once: an owner that takes them as fast as they come asks again. */
+	/* Counted once: an owner that takes pages as fast as they come asks again. */
 	need = record->target > record->nr_cached ?
 		record->target - record->nr_cached : 0;
 	for (; need; need--) {
@@ -308,8 +308,8 @@ static bool refill_domain(struct kvfree_domain *domain)
 		__atomic_fetch_add(&domain->count.refills, 1, __ATOMIC_RELAXED);
 		if (refill_record(record))
 			continue;
-		/* Seq_cst: before the hold, which brings the worker back for
-		 * it and for who finds it set. */
+		/* Seq_cst: before the hold, which brings the worker back to serve
+		 * this request and those of callers that find the gate closed. */
 		__atomic_store_n(&record->refill_gate, 1, __ATOMIC_SEQ_CST);
 		return false;
 	}
@@ -318,8 +318,8 @@ static bool refill_domain(struct kvfree_domain *domain)
 
 void kvfree_cache_serve(struct kvfree_record *record)
 {
-	/* Relaxed: the thread itself set it. During a back-off it stays set: the
-	 * allocator is left alone. */
+	/* Relaxed: the thread itself set it. During a back-off it stays set, and
+	 * nothing is allocated. */
 	if (caa_likely(!__atomic_load_n(&record->refill_gate,
 			__ATOMIC_RELAXED)) || kvfree_refill_is_held())
 		return;
@@ -347,14 +347,14 @@ void kvfree_refill_hold(void)
 
 	__atomic_store_n(&hold_until, kvfree_now_msec() + msec,
 			__ATOMIC_RELAXED);
-	/* Seq_cst: before the timer is armed. A request that sees it leaves the
+	/* Seq_cst: before the timer is armed. A request that sees the hold leaves the
 	 * arming to this call (kvfree_cache_request()); one that does not arms
-	 * the timer for now, and hold_over() puts that right. */
+	 * the timer for at once, and hold_over() corrects that. */
 	__atomic_store_n(&hold, 1, __ATOMIC_SEQ_CST);
 	if (kvfree_timer_arm(KVFREE_ALARM_REFILL, msec))
 		return;
-	/* Nobody would come back: let the next raw call ask anew. Seq_cst: before
-	 * the gates are opened; who finds one open is not to find the hold. */
+	/* No worker would come back: let the next raw call ask again. Seq_cst: before
+	 * the gates are opened; a call that finds one open must not find the hold. */
 	__atomic_store_n(&hold, 0, __ATOMIC_SEQ_CST);
 	open_gates();
 }
@@ -368,8 +368,8 @@ static bool hold_over(void)
 		return true;
 	now = kvfree_now_msec();
 	until = __atomic_load_n(&hold_until, __ATOMIC_RELAXED);
-	/* A request that missed the hold by a moment armed the timer for at
-	 * once: the rest of the time stands. */
+	/* A request that just missed the hold armed the timer for at once: arm it
+	 * for the rest of the time. */
 	if (now < until && kvfree_timer_arm(KVFREE_ALARM_REFILL,
 			(unsigned int) (until - now)))
 		return false;

@@ -8,13 +8,13 @@
  * cache.h - the supply of empty pages
  *
  * Each record has a cache of empty pages. A call that closes a page takes the next one
- * from there; whoever empties a page puts it back. When the cache runs dry, a
+ * from there; the thread that empties a page puts it back. When the cache runs dry, a
  * raw call asks for a refill: it sets its record's refill_gate and arms the timer.
- * A worker opens the gate, then looks what the record needs, allocates outside the
- * lock and pushes the pages to the record that asked, whoever runs meanwhile.
+ * A worker opens the gate, then looks at what the record needs, allocates outside the
+ * lock and pushes the pages to the record that asked.
  *
  * The refill_gate of a record is closed before the timer is armed, unlike those of
- * gate.h: its thread stops nobody but itself. It also says which record asked.
+ * gate.h: its thread holds up only itself. It also says which record asked.
  *
  * When the allocator fails the worker stops at once: it sets the gate again,
  * raises the hold and arms the timer for the back-off time. There is
@@ -23,7 +23,7 @@
 
 #include "record.h"
 
-/* Pages that a cache grows to at the most; min_cached_pages may ask for more. */
+/* A cache grows to at most so many pages, unless min_cached_pages asks for more. */
 #define KVFREE_MAX_TARGET	256
 /* Ticks without use after which a cache shrinks to one page. */
 #define KVFREE_IDLE_TICKS	10
@@ -42,21 +42,21 @@ static inline void kvfree_cache_push(struct kvfree_record *record,
 }
 
 /*
- * Emptied pages go to the record that filled them if that is short of pages, else to
- * the allocator. All of @spent are of one record. _try tries for its lock once, and
- * leaves @spent as it is if that is held. _owner is for the record's owner; what the
- * page held is no longer pending. Clean context, no lock held.
+ * Give emptied pages to the record that filled them if it is short of pages, else to
+ * the allocator. All of @spent are of one record. _try tries its lock once, and
+ * leaves @spent as it is if that is held. _owner is for the record's owner, and takes
+ * what the page held off the pending bytes. Clean context, no lock held.
  */
 void kvfree_cache_recycle(struct kvfree_page_list *spent);
 void kvfree_cache_recycle_try(struct kvfree_page_list *spent);
 void kvfree_cache_recycle_owner(struct kvfree_page *page);
 
-/* A page for a cache that has none, so that the next raw call finds one. False: no
+/* Put a page into a cache that has none, so that the next raw call finds one. False: no
  * memory. Clean context. */
 bool kvfree_cache_prefill(struct kvfree_record *record);
 
 /*
- * One tick older. Pages that are too many go to @spare. Caller holds the lock.
+ * Make the cache a tick older. Surplus pages go to @spare. Caller holds the lock.
  * Returns whether there is more to shrink later.
  */
 bool kvfree_cache_age(struct kvfree_record *record,
@@ -64,15 +64,15 @@ bool kvfree_cache_age(struct kvfree_record *record,
 /* Leave @keep pages; the others go to @spare. Caller holds the lock. */
 void kvfree_cache_trim(struct kvfree_record *record, unsigned int keep,
 		struct kvfree_page_list *spare);
-/* Give all empty pages of @domain back; refills begin small again. Without @wait not those
- * of records whose lock is held. Clean context. */
+/* Give all empty pages of @domain back; refills begin small again. Without @wait, leave out
+ * records whose lock is held. Clean context. */
 void kvfree_cache_drop(struct kvfree_domain *domain, bool wait);
 
-/* Ask for a refill of @record, for blank records. Raw-safe, may change errno. */
+/* Ask for a refill of @record; for blank records. Raw-safe, may change errno. */
 void kvfree_cache_request(struct kvfree_record *record);
 void kvfree_cache_request_blanks(struct kvfree_domain *domain);
 
-/* In a clean context of its owner: what @record asked for, if it did. */
+/* Serve @record's request, if it made one. For its owner in a clean context. */
 void kvfree_cache_serve(struct kvfree_record *record);
 
 /* The work function of kvfree_refill: serve all that was asked for. */

@@ -20,10 +20,10 @@
  *   open and arms the timer, or the service comes after the publication and sees the
  *   state. A plain load would lose a wake-up.
  * - Closing comes last, so that a thread that is stopped anywhere in between
- *   leaves the gate open: others arm the timer themselves. Closed first, one
+ *   leaves the gate open: others arm the timer themselves. If closing came first, one
  *   preempted thread would keep everybody's objects from being freed.
- * - A service that comes before the closing changes the number, also when it
- *   was even, and the closing fails; a plain flag would stay closed for good.
+ * - A service that comes before the closing changes the number, even if the gate is
+ *   open, and the closing fails; a plain flag would stay closed for good.
  * - A request that could not arm the timer leaves the gate as it was, so
  *   that the next request tries.
  */
@@ -34,7 +34,7 @@ struct kvfree_gate {
 	unsigned int word;	/* atomic */
 };
 
-/* What the gate says, for kvfree_gate_is_closed() and kvfree_gate_close(). */
+/* The gate's word, for kvfree_gate_is_closed() and kvfree_gate_close(). */
 static inline unsigned int kvfree_gate_read(struct kvfree_gate *gate)
 {
 	/* Seq_cst read-modify-write: pairs with kvfree_gate_open(), see above. */
@@ -46,7 +46,7 @@ static inline bool kvfree_gate_is_closed(unsigned int seen)
 	return seen & 1;
 }
 
-/* Close the gate that was @seen open, unless it was served or closed since. */
+/* Close the gate, which was open when its word was @seen, unless it was served or closed since. */
 static inline void kvfree_gate_close(struct kvfree_gate *gate,
 		unsigned int seen)
 {
@@ -55,7 +55,7 @@ static inline void kvfree_gate_close(struct kvfree_gate *gate,
 			__ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
-/* Serve: before the state is looked at. */
+/* Open the gate; the service does this before it looks at the state. */
 static inline void kvfree_gate_open(struct kvfree_gate *gate)
 {
 	unsigned int seen = __atomic_load_n(&gate->word, __ATOMIC_RELAXED);

@@ -29,7 +29,7 @@
  */
 #define SOON_NSEC	50000
 
-/* How often the idle thread looks at its descriptors. */
+/* How often the idle thread checks its descriptors. */
 #ifdef KVFREE_CHECK
 unsigned int kvfree_check_look_msec = 10000;
 # define LOOK_MSEC	kvfree_check_look_msec
@@ -37,10 +37,10 @@ unsigned int kvfree_check_look_msec = 10000;
 # define LOOK_MSEC	10000u
 #endif
 
-/* How long it waits, once some are gone, for more to go. */
+/* How long it waits, once some are gone, in case more go. */
 #define SETTLE_MSEC	10
 
-/* A time that does not come. */
+/* Seconds: a time that never comes. */
 #define TEN_YEARS	315360000
 
 struct kvfree_timer kvfree_timer = {
@@ -50,8 +50,8 @@ struct kvfree_timer kvfree_timer = {
 /* ------------------------------------------------------------------ */
 /* Whose descriptors                                                  */
 
-/* What tells the library's timer from those of the program, and of another copy of this
- * library in it. */
+/* What distinguishes the library's timer from those of the program, and from that of
+ * another copy of this library in it. */
 static struct timespec mark(void)
 {
 	return (struct timespec) {
@@ -62,11 +62,12 @@ static struct timespec mark(void)
 
 static int timer_fd(const struct kvfree_timer *timer)
 {
-	/* Acquire: pairs with timer_make(), after which it is marked. */
+	/* Acquire: pairs with timer_make(), which has marked the timer. */
 	return __atomic_load_n(&timer->fd, __ATOMIC_ACQUIRE);
 }
 
-/* What @fd says, if it is the library's timer. Raw-safe, may change errno. */
+/* Whether @fd is the library's timer; if so, *@now is its state. Raw-safe, may change
+ * errno. */
 static bool timer_look(int fd, struct itimerspec *now)
 {
 	struct timespec ours = mark();
@@ -89,7 +90,7 @@ static bool is_file(int fd, const struct kvfree_inode *inode)
 	struct stat st;
 
 	/* Relaxed: hang_up() may look while the thread makes another pipe.
-	 * Whatever it then closes, the thread makes once more. */
+	 * Whatever it then closes, the thread makes again. */
 	return fd >= 0 && fstat(fd, &st) == 0 &&
 		st.st_dev == __atomic_load_n(&inode->dev, __ATOMIC_RELAXED) &&
 		st.st_ino == __atomic_load_n(&inode->ino, __ATOMIC_RELAXED);
@@ -106,17 +107,17 @@ static void note_inode(int fd, struct kvfree_inode *inode)
 
 /*
  * Wake the thread, whatever was done to its descriptors: if the pipe's writing end is
- * not there any more, it is awake. Raw-safe, may change errno. Not inlined:
+ * gone, the thread is awake. Raw-safe, may change errno. Not inlined:
  * tests/proofs/disasm.pl knows it by name.
  */
 static __attribute__((noinline)) void hang_up(void)
 {
-	/* Seq_cst: one caller has it. Pairs with pipe_make(); and kvfree_timer_stop()
-	 * stores stopping before, which the thread sees once it finds -1. */
+	/* Seq_cst: only one caller gets it. Pairs with pipe_make(). kvfree_timer_stop()
+	 * has stored stopping before, which the thread sees once it finds -1. */
 	int fd = __atomic_exchange_n(&kvfree_timer.hangup, -1,
 			__ATOMIC_SEQ_CST);
 
-	/* Unlike close(), no cancellation point. */
+	/* Unlike close(), this is not a cancellation point. */
 	if (is_file(fd, &kvfree_timer.pipe))
 		syscall(SYS_close, fd);
 }
@@ -124,7 +125,7 @@ static __attribute__((noinline)) void hang_up(void)
 /* ------------------------------------------------------------------ */
 /* Requests                                                           */
 
-/* It expires within a moment, and has not yet. */
+/* Whether it expires within a moment, and has not yet. */
 static bool is_soon(const struct itimerspec *now)
 {
 	return now->it_value.tv_sec == 0 && now->it_value.tv_nsec > 0;
@@ -143,7 +144,7 @@ static bool wake_soon(void)
 	if (caa_likely(timer_look(fd, &now)))
 		return is_soon(&now) ||
 			timerfd_settime(fd, 0, &soon, NULL) == 0;
-	/* It serves all alarms, once it has made the timer anew. */
+	/* The thread serves all alarms once it has made a new timer. */
 	hang_up();
 	return false;
 }
@@ -246,8 +247,8 @@ static int pipe_make(struct kvfree_timer *timer)
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK))
 		return -1;
 	note_inode(fd[0], &timer->pipe);
-	/* The lower number of the two: who puts files over both then takes
-	 * this one first. */
+	/* It gets the lower number of the two: code that puts files over both then
+	 * takes this one first. */
 	end = above_stderr(fd[1]);
 	timer->listen = fcntl(fd[0], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	close_keeping_errno(fd[0]);
@@ -256,7 +257,7 @@ static int pipe_make(struct kvfree_timer *timer)
 	return timer->listen < 0 || end < 0 ? -1 : 0;
 }
 
-/* A system without it is no worse off than before. */
+/* Optional: a system without it only goes without the reports. */
 static void pressure_make(struct kvfree_timer *timer)
 {
 	timer->pressure = above_stderr(kvfree_pressure_open());
@@ -274,7 +275,7 @@ static bool is_whole(struct kvfree_timer *timer)
 /* Make what is not there; 0, or -1 with errno. */
 static int fds_make(struct kvfree_timer *timer)
 {
-	/* First, to have the lowest numbers: what takes some takes these. */
+	/* The pipe first, to have the lowest numbers: code that takes some takes these. */
 	if (!has_pipe(timer) && pipe_make(timer))
 		return -1;
 	return is_timer(timer_fd(timer)) ? 0 : timer_make(timer);
@@ -302,7 +303,7 @@ static void pressure_event(struct kvfree_timer *timer, int events)
 {
 	if (events & POLLPRI)
 		timer->on_pressure();
-	/* Its cgroup was removed, say: it would signal without end, and with
+	/* For example, its cgroup was removed: it would signal without end, with
 	 * POLLPRI beside the error. */
 	if (events & (POLLERR | POLLHUP))
 		close_file(&timer->pressure, &timer->pressure_file);
@@ -326,7 +327,7 @@ static void take_asked(struct kvfree_timer *timer, enum kvfree_alarm alarm,
 			false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 }
 
-/* Serve what is due; how long the rest may wait, in milliseconds. */
+/* Serve what is due; returns how long the rest may wait, in milliseconds. */
 static unsigned int serve(struct kvfree_timer *timer)
 {
 	uint64_t now = kvfree_now_msec(), due;
@@ -346,7 +347,7 @@ static unsigned int serve(struct kvfree_timer *timer)
 	return wait;
 }
 
-/* Take the expirations. What it says does not matter: a timer that was armed again
+/* Read the expirations. The result does not matter: a timer that was armed again
  * meanwhile (EAGAIN) or expired twice asks for the same. */
 static void timer_event(struct kvfree_timer *timer)
 {
@@ -360,8 +361,8 @@ static void timer_event(struct kvfree_timer *timer)
 /* What the thread waits for. */
 enum { TIMER, LISTEN, PRESSURE, EVENTS };
 
-/* poll() for where RLIMIT_NOFILE is below the number of descriptors to wait for: that is
- * an error there. */
+/* For where poll() fails because RLIMIT_NOFILE is below the number of descriptors to wait
+ * for. */
 static int select_instead(struct pollfd *fds, unsigned int msec)
 {
 	struct timeval timeout = {
@@ -400,7 +401,7 @@ static void wait_for(struct kvfree_timer *timer, unsigned int msec)
 
 	if (n < 0 && errno == EINVAL)
 		n = select_instead(fds, msec);
-	/* EBADF: of select(), for what is made anew. */
+	/* EBADF: from select(), for a descriptor that is gone; repair() makes a new one. */
 	if (n < 0 && errno != EINTR && errno != EAGAIN && errno != EBADF)
 		kvfree_die("poll on the timer: errno %d", errno);
 	if (n > 0 && fds[TIMER].revents)
@@ -410,9 +411,8 @@ static void wait_for(struct kvfree_timer *timer, unsigned int msec)
 }
 
 /*
- * Somebody took descriptors away. Who does that takes several, one after the other: a
- * moment later it has done, and does not take a number between a look at it and its
- * close() here.
+ * The program took descriptors away. It is likely to take several, one after the other. A
+ * moment later it is done, and takes no number between the check and the close() here.
  */
 static void repair(struct kvfree_timer *timer)
 {
@@ -439,12 +439,12 @@ static void *timer_thread(void *arg)
 
 	kvfree_launched("kvfree-timer");
 	for (;;) {
-		/* Little passes between the look and the wait, in which what
-		 * happens is not noticed. */
+		/* Check right before the wait: what happens in between goes
+		 * unnoticed. */
 		unsigned int msec = serve(timer);
 		bool whole = is_whole(timer);
 
-		/* Seq_cst, and after the look: the stop hangs up, too. */
+		/* Seq_cst, and after the check: the stop hangs up, too. */
 		if (__atomic_load_n(&timer->stopping, __ATOMIC_SEQ_CST))
 			return NULL;
 		if (whole)

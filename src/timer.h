@@ -7,38 +7,38 @@
 /*
  * timer.h - the timer thread: where raw contexts hand over to clean ones
  *
- * A raw call notes what it asks for and when, and arms the timerfd, by system calls which
+ * A raw call notes what it asks for and when, and arms the timerfd, by system calls that
  * never block and take no lock that the caller could hold. The timer thread wakes, calls
  * the handler that the start gave it, and sleeps again. The handler queues work; it
  * allocates nothing and waits for nothing.
  *
- * Three alarms:
+ * There are three alarms:
  *  - tick: in drain_msec, when a page comes into use or something goes to the
  *    emergency list.
  *  - kick: at once, when batch_bytes wait for a grace period.
  *  - refill: at once when a cache ran empty or a raw call found no blank
- *    record, after the back-off time when the allocator failed.
+ *    record, or after the back-off time when the allocator failed.
  * One timer serves them all. It only wakes the thread, always a moment after it is
  * armed; the thread, which may read a clock, keeps the times. So no request ever moves a
- * timer that another has set, and the library has one descriptor for it and not three.
+ * timer that another has set, and one descriptor is enough.
  *
  * Gates (gate.h) keep all calls but the first from making the system calls.
  *
  * Whose descriptors? A program may close all that it does not know, or put its own
- * over them with dup2(). So nothing is armed, read or closed here before it was
- * seen to be the library's. Timers all have the same inode; ours is told by its
- * interval, ten years and a mark, which timerfd_gettime() gives back. That costs
- * arming, which is rare, a tenth more. The pipe and the pressure file have inodes of
- * their own. What is closed or replaced between that look and the use of it,
- * while both run, cannot be told.
+ * over them with dup2(). So no descriptor is armed, read or closed here before it was
+ * checked to be the library's. All timers have the same inode; ours is recognized by its
+ * interval, ten years and a mark, which timerfd_gettime() returns. That makes
+ * arming, which is rare, a tenth slower. The pipe and the pressure file have inodes of
+ * their own. A descriptor that another thread closes or replaces between the check and
+ * the use goes unnoticed.
  *
- * When ours are gone, the thread makes them anew, says so once, and serves all alarms.
- * It learns of it from a pipe that nobody writes: poll() returns when a number
- * is closed, and when the writing end is, by whomever. A call that finds its timer
- * gone closes the writing end itself if it is there yet, and so does the
- * stop. Where the numbers of the reading end or of the armed timer were given to other
- * files and nothing else happened, poll() does not return: the thread looks
- * at them all every ten seconds.
+ * When ours are gone, the thread makes new ones, says so once, and serves all alarms.
+ * It learns of it from a pipe that nobody writes to: poll() returns when one of its
+ * descriptors is closed, and when the writing end is. A call that finds its timer
+ * gone closes the writing end itself, if that is still there, and so does the
+ * stop. If the numbers of the reading end or of the armed timer were given to other
+ * files and nothing else happened, poll() does not return: so the thread checks
+ * all of them every ten seconds.
  */
 
 #include <pthread.h>
@@ -52,7 +52,7 @@ enum kvfree_alarm {
 	KVFREE_ALARMS,
 };
 
-/* The inode of a file, if it is none that all of its kind share. */
+/* The inode of a file; not for kinds of file that all share one. */
 struct kvfree_inode {
 	uint64_t dev, ino;	/* atomic */
 };
@@ -62,9 +62,9 @@ struct kvfree_timer {
 	bool open;		/* atomic: alarms may be asked for */
 	bool stopping;		/* atomic: the thread is to end */
 	int fd;			/* atomic, stored by the timer thread */
-	/* Atomic: milliseconds from now and one, or 0; the last request stands. */
+	/* Atomic: milliseconds from now, plus one, or 0 for none; the last request counts. */
 	unsigned int asked[KVFREE_ALARMS];
-	/* The timer thread's: when, by kvfree_now_msec(), or 0. */
+	/* Timer thread's: when it is due, by kvfree_now_msec(), or 0. */
 	uint64_t due[KVFREE_ALARMS];
 	int hangup;		/* atomic: the pipe's writing end */
 	int listen;		/* timer thread's once started: the reading end */
@@ -79,12 +79,12 @@ struct kvfree_timer {
 extern struct kvfree_timer kvfree_timer;
 
 #ifdef KVFREE_CHECK
-/* How often the idle thread looks at its descriptors. */
+/* How often the idle thread checks its descriptors. */
 extern unsigned int kvfree_check_look_msec;
 #endif
 
-/* Descriptors, then the thread; 0, or -1 with errno and nothing left. Nothing can be
- * asked for yet. */
+/* Make the descriptors, then the thread; 0, or -1 with errno and nothing left. Nothing can
+ * be asked for yet. */
 int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm),
 		void (*on_pressure)(void));
 /* From here on alarms may be asked for. */
@@ -93,8 +93,8 @@ void kvfree_timer_stop(void);
 /* In the child of a fork: close what was inherited. Async-signal-safe. */
 void kvfree_timer_fork_reset(void);
 
-/* Ask for @alarm in @msec milliseconds, below UINT_MAX, 0 for at once. False: it failed.
- * Raw-safe, may change errno. */
+/* Ask for @alarm in @msec milliseconds, less than UINT_MAX, or 0 for at once. False: it
+ * failed. Raw-safe, may change errno. */
 bool kvfree_timer_arm(enum kvfree_alarm alarm, unsigned int msec);
 /* The same behind @gate. False: the gate was closed, or arming failed. */
 bool kvfree_timer_request(enum kvfree_alarm alarm, unsigned int msec,
