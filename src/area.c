@@ -61,8 +61,8 @@ static void run_unlist(struct kvfree_area *area, uint32_t first)
 		area->units[unit->next - 1].prev = unit->prev;
 }
 
-/* Index + 1 of a free run of at least @units, or 0. First fit in the bin that
- * may hold one; in the bins above, any will do. */
+/* Index + 1 of a free run of at least @units, or 0. The first that fits in the bin that
+ * may hold one; in the bins above, any run fits. */
 static uint32_t run_find(struct kvfree_area *area, uint32_t units)
 {
 	unsigned int bin = bin_of(units);
@@ -155,8 +155,8 @@ static void area_trim(struct kvfree_area *area)
 		return;
 	run_unlist(area, units - rest);
 	units -= rest;
-	/* Relaxed: see kvfree_area_has(). Both come before the addresses can be
-	 * anybody else's. */
+	/* Relaxed: see kvfree_area_has(). Both stores come before the addresses can
+	 * belong to anybody else. */
 	__atomic_store_n(&area->size, units * KVFREE_AREA_UNIT, __ATOMIC_RELAXED);
 	if (!units)
 		__atomic_store_n(&area->base, KVFREE_AREA_NONE, __ATOMIC_RELAXED);
@@ -167,8 +167,8 @@ static void area_trim(struct kvfree_area *area)
 	area->units = NULL;
 }
 
-/* Whether there is an RLIMIT_AS; what is free at the end of the range is given back
- * then. Caller holds the lock. */
+/* Whether there is an RLIMIT_AS; if so, gives back what is free at the end of the range.
+ * Caller holds the lock. */
 static bool area_heed_limit(struct kvfree_area *area)
 {
 	struct rlimit limit;
@@ -210,15 +210,15 @@ static bool run_drop(void *ptr, size_t bytes)
 {
 	if (mmap(ptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
 			MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED) {
-		/* As its neighbours are: the kernel joins them. */
+		/* Like its neighbours, so that the kernel joins the mappings. */
 		madvise(ptr, bytes, MADV_DONTDUMP);
 		return true;
 	}
-	/* Too many mappings, say. Emptied is enough to use it again. */
+	/* For example, there are too many mappings. If it is emptied, it can be used again. */
 	return madvise(ptr, bytes, MADV_DONTNEED) == 0;
 }
 
-/* LeakSanitizer looks for pointers where it is told to. NULL where there is none. */
+/* LeakSanitizer looks for pointers where it is told to. NULL in a program without it. */
 #pragma weak __lsan_register_root_region
 #pragma weak __lsan_unregister_root_region
 void __lsan_register_root_region(const void *ptr, size_t bytes);
@@ -299,9 +299,9 @@ void kvfree_area_fork_reset(bool at_rest)
 {
 	struct kvfree_area *area = &kvfree_area;
 
-	/* A thread that is not in this process was changing the table:
+	/* A thread that the fork did not copy was changing the table:
 	 * allocate from malloc from here on. What is allocated in the range is
-	 * still known as such, and its memory goes back when it is freed. */
+	 * still recognized, and its memory goes back when it is freed. */
 	if (!at_rest && pthread_mutex_trylock(&area->lock) != 0)
 		area->failed = true;
 	pthread_mutex_init(&area->lock, NULL);

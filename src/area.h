@@ -12,14 +12,14 @@
  * afford (the kernel's is_vmalloc_addr()). A page of the range is
  * accessible while it is allocated; freeing it replaces the mapping, which
  * gives the memory back to the system at once. Core files leave out what is not
- * allocated: gdb's would have a page for each of the range.
+ * allocated; gdb would otherwise write the whole range.
  *
  * The range is made of units. A run is a sequence of units that is allocated
  * or free as a whole; its length is kept at its first and last unit (boundary
- * tags), free runs hang in one list per power of two.
+ * tags), and free runs are in one list for each power of two.
  *
- * The range counts against RLIMIT_AS. Where there is a limit there is no range, and
- * where one appears what is free at the end of the range is given back: the range
+ * The range counts against RLIMIT_AS. If there is a limit, there is no range; if
+ * one is set later, what is free at the end of the range is given back: the range
  * becomes shorter, never longer.
  *
  * Locking discipline: area.lock guards the table and the lists. The system
@@ -40,7 +40,7 @@
 # else
 #  define KVFREE_AREA_BYTES	((uintptr_t) 64 << 30)
 # endif
-/* Above all user addresses: nothing compares as inside. */
+/* Above all user addresses, so that no pointer is inside. */
 # define KVFREE_AREA_NONE	((uintptr_t) 1 << 63)
 #endif
 
@@ -70,10 +70,10 @@ extern struct kvfree_area kvfree_area;
 /* Raw-safe. */
 static inline bool kvfree_area_has(const void *ptr)
 {
-	/* Relaxed: who holds a pointer into the range got it from someone who
+	/* Relaxed: a thread that has a pointer into the range got it from one that
 	 * saw the base and the size; for all other pointers either value answers
-	 * no. What was given back came to others through the kernel, which
-	 * orders the size before it. */
+	 * no. Addresses that were given back reach others through the kernel, which
+	 * orders the size before that. */
 	return KVFREE_AREA_EXISTS &&
 		(uintptr_t) ptr - __atomic_load_n(&kvfree_area.base,
 				__ATOMIC_RELAXED) <
@@ -82,9 +82,10 @@ static inline bool kvfree_area_has(const void *ptr)
 
 /* Zeroed memory of @size bytes, or NULL. Clean context. */
 void *kvfree_area_alloc(size_t size);
-/* Both abort with a message if no memory in use begins at @ptr: it is freed already. */
+/* Free @ptr. This call and the next abort with a message if no memory in use begins there:
+ * it was freed already, or @ptr points into its middle. */
 void kvfree_area_free(void *ptr);
-/* Bytes that may be used at @ptr. */
+/* How many bytes may be used at @ptr. */
 size_t kvfree_area_usable(void *ptr);
 /* Give the range back if nothing is allocated in it. */
 void kvfree_area_release(void);

@@ -5,8 +5,8 @@
 /*
  * conf.c - settings: defaults, attributes, environment
  *
- * One table says everything about a setting: its name, its range, where it
- * lies. The setters and the environment both go through it.
+ * One table says everything about a setting: its name, its range and its field.
+ * The setters and the environment both use it.
  */
 
 #include <limits.h>
@@ -168,7 +168,7 @@ static void conf_environment(struct kvfree_conf *conf)
 
 		strcpy(name, ENV_PREFIX);
 		strcat(name, settings[id].env);
-		/* Ignored by a program with more rights than its caller. */
+		/* NULL in a program with more rights than its caller. */
 		text = secure_getenv(name);
 		if (!text)
 			continue;

@@ -11,20 +11,20 @@
  * the fast path counts nothing; reading the counters adds what the open
  * pages hold.
  *
- * Who wants the difference reads what is freed first: an object is counted as queued
- * before anybody can free it, and what was read as freed (acquire) was counted
+ * For the difference, read what is freed first: an object is counted as queued
+ * before anybody can free it, so what was read as freed (acquire) was counted
  * as queued before.
  */
 
 #include "record.h"
 
-/* Ever freed, by anybody; of those, by owners; kept for good. */
+/* Objects ever freed; of those, by owners; objects kept for good. */
 uint64_t kvfree_count_freed(struct kvfree_domain *domain);
 uint64_t kvfree_count_owner_freed(struct kvfree_domain *domain);
 uint64_t kvfree_count_leaked(struct kvfree_domain *domain);
 
-/* Ever queued. With @wait each record's lock is waited for; without it records whose
- * lock is held are left out. */
+/* Objects ever queued. With @wait, wait for each record's lock; without it, leave out
+ * records whose lock is held. */
 uint64_t kvfree_count_queued(struct kvfree_domain *domain, bool wait);
 
 /* Queued and neither freed nor kept; @wait as above. */

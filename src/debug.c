@@ -3,7 +3,7 @@
 
 
 /*
- * debug.c - objects that are queued twice, waits inside sections
+ * debug.c - find objects that are queued twice, and waits inside sections
  *
  * See debug.h.
  */
@@ -59,7 +59,7 @@ int kvfree_debug_start(void)
 	void *frame;
 
 	/* The first backtrace() of a process loads a library; later ones
-	 * allocate nothing, and so are fit for a raw context. */
+	 * allocate nothing, so a raw context may call it. */
 	backtrace(&frame, 1);
 #endif
 	if (slots_of_table())
@@ -133,7 +133,7 @@ bool kvfree_debug_queue(void *ptr)
 	other = find(window, (uintptr_t) ptr, mine);
 	if (!other)
 		return true;
-	/* Two at once. Both may find the other; then both are leaked. */
+	/* Two threads queue it at once. Each may find the other; then it is leaked. */
 	report(other, ptr);
 	__atomic_store_n(mine, 0, __ATOMIC_SEQ_CST);
 	return false;
@@ -141,8 +141,8 @@ bool kvfree_debug_queue(void *ptr)
 
 void kvfree_debug_section(const char *call, void *place)
 {
-	/* Places in code and objects share the table: none has the other's address.
-	 * Calls are longer than one byte, so the lowest bit tells none apart. */
+	/* Places in code share the table with objects: their addresses differ. Call
+	 * instructions are longer than a byte, so the lowest bit is not needed. */
 	uintptr_t *window = slots_of_table(), key = (uintptr_t) place & ~REPORTED;
 
 	if (!window)

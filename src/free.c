@@ -14,7 +14,7 @@
 #include "free.h"
 #include "page.h"
 
-/* How many objects ahead of the free a line is fetched. */
+/* How many objects ahead of the free a cache line is prefetched. */
 #define PREFETCH_AHEAD	8
 
 struct kvfree_channels kvfree_channels = {
@@ -23,10 +23,10 @@ struct kvfree_channels kvfree_channels = {
 
 KVFREE_TLS unsigned char kvfree_freeing;
 
-/* Atomic: malloc_usable_size() may be asked about what malloc() gave. */
+/* Atomic: malloc_usable_size() may be called for memory of malloc(). */
 static bool sizes_known;
 
-/* The program or library that has it; NULL in a static program, which has no other. */
+/* The program or library that @function is in; NULL in a static program. */
 static const void *object_of(void *function)
 {
 	Dl_info info = { 0 };
@@ -40,9 +40,10 @@ void kvfree_free_start(void)
 	const void *memory = object_of((void *) (uintptr_t) malloc);
 	const void *libc = object_of((void *) (uintptr_t) abort);
 
-	/* A program that brings its own malloc() may have left these two to the
-	 * C library: one would look at memory that is not its own, and what the
-	 * other gives is nothing for the program's free(). Relaxed: either answer
+	/* A program with a malloc() of its own may have left these two to the C
+	 * library: then malloc_usable_size() would read memory that it does not
+	 * know, and the program's free() would not accept memory of
+	 * posix_memalign(). Relaxed: either answer
 	 * is right for what is queued before the first start. */
 	__atomic_store_n(&sizes_known, memory ==
 			object_of((void *) (uintptr_t) malloc_usable_size),
@@ -90,8 +91,8 @@ static void debug_free(unsigned int channel, size_t nr, void **ptrs)
 				kvfree_free_malloc_bytes(ptrs[i]) : 0);
 }
 
-/* At the end of the scope, and when an exception or the end of the thread unwinds the
- * stack. Nobody above could go on: what the caller has in hand would stay there. */
+/* Called at the end of the scope, and when an exception or the end of the thread unwinds
+ * the stack. The library cannot go on then: what the caller has in hand would stay there. */
 static void must_return(struct urcu_kvfree_channel **user)
 {
 	if (*user)

@@ -34,19 +34,18 @@ struct kvfree_channels {
 
 extern struct kvfree_channels kvfree_channels;
 
-/* How many free functions of channels this thread is inside of. */
+/* How many free functions of channels this thread is inside. */
 extern KVFREE_TLS unsigned char kvfree_freeing;
 
 /* Free @nr objects, at least one, of one channel. Clean context. */
 void kvfree_free_objects(unsigned int channel, size_t nr, void **ptrs);
 
-/* Bytes that the object @ptr of @channel occupies, or 0 where nobody knows. Clean
- * context. */
+/* Bytes that the object @ptr of @channel occupies, or 0 if unknown. Clean context. */
 size_t kvfree_free_bytes(unsigned int channel, void *ptr);
 
 /* At a start: which functions belong to the malloc() in use. */
 void kvfree_free_start(void);
-/* The object's size in malloc, or 0 where nobody knows. */
+/* The object's size in malloc, or 0 if unknown. */
 size_t kvfree_free_malloc_bytes(void *ptr);
 
 #endif /* KVFREE_FREE_H */

@@ -21,10 +21,10 @@
 
 #include "launch.h"
 
-/* Room for a free function of the program's own, above the system's least. */
+/* Room for a free function of the program, beyond the system's minimum. */
 #define STACK_BYTES	(256 * 1024)
 
-/* What the library's threads ask the scheduler for at a time. */
+/* The time slice that the library's threads ask the scheduler for. */
 #define SLICE_NSEC	100000
 
 static cpu_set_t cpus;		/* where the process could run at its start */
@@ -98,7 +98,7 @@ static int create_somehow(pthread_t *thread, void *(*fn)(void *), void *arg)
 
 	for (i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
 		ret = create_asking(thread, fn, arg, attempts[i]);
-		/* Of these there is not more if less is asked for. */
+		/* These errors do not go away if less is asked for. */
 		if (!ret || ret == EAGAIN || ret == ENOMEM)
 			break;
 	}
@@ -117,7 +117,7 @@ int kvfree_launch(pthread_t *thread, void *(*fn)(void *), void *arg)
 	return ret;
 }
 
-/* As the kernel's struct sched_attr began; glibc has none before 2.41. */
+/* The first version of the kernel's struct sched_attr; glibc has none before 2.41. */
 struct slice_attr {
 	uint32_t size;
 	uint32_t policy;
@@ -130,7 +130,7 @@ struct slice_attr {
 };
 
 /* So that the thread runs soon after it is woken, while what it works on is still in
- * the caches. Linux before 6.12 does not look at it, a sandbox may refuse it. */
+ * the caches. Linux before 6.12 ignores it, and a sandbox may refuse it. */
 static void ask_for_short_slices(void)
 {
 	struct slice_attr attr = { 0 };
@@ -145,12 +145,12 @@ static void ask_for_short_slices(void)
 
 void kvfree_launched(const char *name)
 {
-	/* Not an attribute of the thread: musl has none for it. Fails where the process
-	 * may run on none of these any more, or a filter refuses it. */
+	/* Not by a thread attribute, which musl lacks. Fails if the process may no longer
+	 * run on any of these, or a filter refuses it. */
 	if (cpus_known)
 		sched_setaffinity(0, sizeof(cpus), &cpus);
-	/* A system call for the calling thread. For another one it would be a file
-	 * in /proc, and if the process was forked just then, the child would keep
+	/* For the calling thread this is a system call. For another one it would open a
+	 * file in /proc, and if the process was forked just then, the child would keep
 	 * the descriptor. */
 	pthread_setname_np(pthread_self(), name);
 	ask_for_short_slices();

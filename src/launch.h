@@ -13,17 +13,17 @@
 #include "util.h"
 
 /*
- * Create a thread of the library: all signals blocked, SCHED_OTHER whatever the
- * creator is, a small stack. Where the system refuses a change of scheduling, the
- * thread has its creator's; where it refuses the stack, the default one. 0, or an
- * error number.
+ * Create a thread of the library: all signals blocked, SCHED_OTHER whatever the policy
+ * of its creator, a small stack. If the system refuses the scheduling, the
+ * thread has that of its creator; if it refuses the stack, the default one. Returns 0, or
+ * an error number.
  */
 int kvfree_launch(pthread_t *thread, void *(*fn)(void *), void *arg);
 
 /*
- * What such a thread does first, for itself: leave its creator's processors for all of
- * those where the process could run at its start, take @name, of 15 characters at the
- * most, and ask the scheduler for short slices. Best effort, all three.
+ * Such a thread calls this first: it leaves the processors of its creator for all of
+ * those where the process could run at its start, takes @name, of 15 characters at the
+ * most, and asks the scheduler for short slices. All three are best effort.
  */
 void kvfree_launched(const char *name);
 

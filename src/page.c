@@ -7,7 +7,7 @@
 
 #include "page.h"
 
-static bool only_malloc;	/* atomic: free() does not know posix_memalign() */
+static bool only_malloc;	/* atomic: free() does not accept posix_memalign()'s memory */
 
 void kvfree_page_start(bool memalign)
 {
@@ -37,7 +37,7 @@ struct kvfree_page *kvfree_page_alloc(struct kvfree_page_count *count)
 	__atomic_fetch_add(&count->allocated, 1, __ATOMIC_RELAXED);
 	((struct kvfree_page *) mem)->nr = 0;
 	/* It may lie on two pages of the system: touch the second one here, so
-	 * that no raw call takes the page fault. */
+	 * that no raw call causes the page fault. */
 	((volatile char *) mem)[KVFREE_PAGE_BYTES - 1] = 0;
 	return mem;
 }

@@ -7,8 +7,8 @@
 /*
  * page.h - the bulk page: 4096 bytes of pointers that wait together
  *
- * Locking discipline: a page has no lock. It belongs to whatever holds it: a
- * record (open page, closed pages, cache: that record's lock), or the function
+ * Locking discipline: a page has no lock. It belongs to what holds it: a record, under
+ * that record's lock (as open page, closed page or in the cache), or the function
  * that took it out.
  */
 
@@ -80,16 +80,16 @@ struct kvfree_page_count {
 	uint64_t allocated;	/* the same: ever */
 };
 
-/* At a start: whether free() takes what posix_memalign() gives. */
+/* At a start: whether free() accepts memory of posix_memalign(). */
 void kvfree_page_start(bool memalign);
-/* Memory for free(), not shared with a neighbour by a cache line where that can be had;
- * NULL when there is none. Clean context, no lock of the library held. */
+/* Memory for free(), which shares no cache line with a neighbour if that is possible;
+ * NULL if there is none. Clean context, no lock of the library held. */
 void *kvfree_page_memory(size_t size);
 
 /*
  * Allocate an empty page, NULL when there is no memory; give one back (NULL is a
- * no-op). From malloc's family, so that leak checkers find through the
- * page what waits in it. Clean context, no lock of the library held.
+ * no-op). Pages are from malloc's family, so that leak checkers find what waits in
+ * them. Clean context, no lock of the library held.
  */
 struct kvfree_page *kvfree_page_alloc(struct kvfree_page_count *count);
 void kvfree_page_free(struct kvfree_page_count *count,

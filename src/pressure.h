@@ -11,9 +11,9 @@
 #include "util.h"
 
 /*
- * A descriptor that signals EPOLLPRI when tasks wait for memory: of the
- * process's cgroup where it has one, else of the system. -1 where the kernel has
- * no pressure information or does not let us ask. Clean context.
+ * A descriptor that signals POLLPRI when tasks wait for memory: those of the
+ * process's cgroup if it has one, else those of the system. -1 if the kernel has
+ * no pressure information or does not allow the request. Clean context.
  */
 int kvfree_pressure_open(void);
 

@@ -13,15 +13,15 @@
 
 #include "lockrank.h"
 
-/* Start if need be; the raw form only does what a first call may do. Returns
- * whether the library runs. */
+/* Start if need be; the raw form only in the first call of the process. Return whether
+ * the library runs. */
 bool kvfree_start_raw(void);
 bool kvfree_start_clean(void);
 
 bool kvfree_is_running(void);
 
-/* When a budget of bytes waits, and nothing runs that would free: say so once. Allocates
- * and blocks as far as writing to stderr does. */
+/* When a budget of bytes waits, and nothing runs that would free it: say so once. May
+ * allocate and block as a write to stderr may. */
 void kvfree_say_idle(void);
 
 /* In the child of a fork: nothing runs there. Async-signal-safe. */

@@ -25,7 +25,7 @@ static void vsay(const char *fmt, va_list args)
 	used += n;
 	if (used > (int) sizeof(line) - 2)
 		used = sizeof(line) - 2;
-	/* What the environment says is repeated: keep it to one line. */
+	/* The text may come from the environment: keep it to one line. */
 	for (i = 0; i < used; i++)
 		if ((unsigned char) line[i] < ' ' || line[i] == 0x7f)
 			line[i] = '?';

@@ -82,17 +82,17 @@ static inline uint64_t kvfree_now_msec(void)
 }
 
 /*
- * Where a run cannot go on: misuse that would deadlock, or a system call that
- * failed in a way it cannot. Prints the message and aborts.
+ * For what the program cannot survive: misuse that would deadlock, or a system call that
+ * failed in an impossible way. Prints the message and aborts.
  */
 void kvfree_die(const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
 
-/* One line on stderr, "liburcu-kvfree: ..."; clean context alone. */
+/* One line on stderr, "liburcu-kvfree: ..."; only for clean contexts. */
 void kvfree_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* The same for the library's own threads: false, and nothing is written, while
- * stderr takes nothing. Whoever reads it may be waiting for those threads. */
+/* The same for the library's own threads: returns false, and writes nothing, if stderr
+ * would block. The reader of stderr may be waiting for those threads. */
 bool kvfree_report(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif /* KVFREE_UTIL_H */

@@ -20,7 +20,7 @@ static void unlock(struct kvfree_workqueue *wq)
 	kvfree_mutex_unlock(&wq->lock);
 }
 
-/* The first item that may be run now, off the list; NULL if there is none. */
+/* Take the first item that may be run now off the list; NULL if there is none. */
 static struct kvfree_work *pop_locked(struct kvfree_workqueue *wq)
 {
 	struct kvfree_work *work = wq->head, *before = NULL;
@@ -40,7 +40,7 @@ static struct kvfree_work *pop_locked(struct kvfree_workqueue *wq)
 	return work;
 }
 
-/* Next item, or NULL at the end. Caller holds the lock. */
+/* Wait for the next item; NULL if the thread is to end. Caller holds the lock. */
 static struct kvfree_work *next_locked(struct kvfree_workqueue *wq)
 {
 	struct kvfree_work *work = NULL;

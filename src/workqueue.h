@@ -60,7 +60,7 @@ extern struct kvfree_workqueue kvfree_pool;
 
 /*
  * Start @workers threads named @name, a constant, KVFREE_MAX_WORKERS at most, or as
- * many as there are to be had; 0, or -1 with errno if that is none. Items are not
+ * many as can be created; returns 0, or -1 with errno if there is none. Items are not
  * taken yet.
  */
 int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers,
@@ -74,13 +74,13 @@ void kvfree_workqueue_stop(struct kvfree_workqueue *wq);
 bool kvfree_workqueue_queue(struct kvfree_workqueue *wq,
 		struct kvfree_work *work);
 
-/* Begin no item and wait until none runs; go on. */
+/* Begin no item and wait until none runs; begin items again. */
 void kvfree_workqueue_pause(struct kvfree_workqueue *wq);
 void kvfree_workqueue_resume(struct kvfree_workqueue *wq);
 
 void kvfree_workqueue_prefork(struct kvfree_workqueue *wq);
 void kvfree_workqueue_postfork(struct kvfree_workqueue *wq);
-/* In the child: empty, unlocked, no threads; not queued. */
+/* In the child: make the queue empty and unlocked, without threads; the item not queued. */
 void kvfree_workqueue_fork_reset(struct kvfree_workqueue *wq);
 void kvfree_work_fork_reset(struct kvfree_work *work);
 
