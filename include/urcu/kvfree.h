@@ -44,8 +44,8 @@
  * wait for a grace period. Their contract is that of synchronize_rcu(): the caller
  * is outside read-side critical sections, and holds no lock that a reader inside its
  * section, an RCU callback or a channel's free function may wait for. An online QSBR
- * caller is taken offline meanwhile, so pointers that it read before are void. No
- * other call waits for a grace period.
+ * caller is taken offline meanwhile, so it must not use pointers afterwards that it read
+ * before. No other call waits for a grace period.
  *
  * Memory. Queued objects wait for a grace period, and a reader that does not leave
  * its section holds up every grace period of its flavor. RCU cannot bound memory
