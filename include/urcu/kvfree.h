@@ -89,6 +89,7 @@ extern "C" {
 
 struct rcu_head;
 struct rcu_flavor_struct;
+struct urcu_kvfree_attr;
 
 /* liburcu's flavors, so that one file can name several of them. */
 extern const struct rcu_flavor_struct urcu_memb_flavor;
@@ -105,109 +106,6 @@ extern const struct rcu_flavor_struct urcu_bp_flavor;
 
 /* ------------------------------------------------------------------ */
 /* Start and stop                                                     */
-
-/*
- * struct urcu_kvfree_attr - settings of urcu_kvfree_init(), opaque
- *
- * Create an attribute, set it, pass it to urcu_kvfree_init(), destroy it: the
- * library keeps no reference. Each setter returns 0, or -1 with errno EINVAL and
- * the attribute unchanged. An environment variable of the same name
- * (URCU_KVFREE_MIN_CACHED_PAGES for min_cached_pages, and so on) wins over
- * the attribute. Context: clean. Thread safety: an attribute belongs to one
- * thread at a time.
- */
-struct urcu_kvfree_attr;
-
-/* Returns NULL with errno ENOMEM when there is no memory. */
-struct urcu_kvfree_attr *urcu_kvfree_attr_create(void);
-/* NULL is a no-op. */
-void urcu_kvfree_attr_destroy(struct urcu_kvfree_attr *attr);
-
-/*
- * Queued pointers are kept in pages of 4096 bytes, and each thread has a cache of
- * empty ones. The least number that a refill puts there, 0 to 1024, default 5. With 0
- * there is no cache and no refill: raw calls then link objects to a slower list.
- */
-int urcu_kvfree_attr_set_min_cached_pages(struct urcu_kvfree_attr *attr,
-		unsigned int pages);
-/*
- * How many milliseconds refills wait after the allocator failed or memory was short,
- * default 5000. Values over 100000 are taken as 100000.
- */
-int urcu_kvfree_attr_set_refill_backoff_msec(struct urcu_kvfree_attr *attr,
-		unsigned int msec);
-/*
- * How many milliseconds an object waits at most before a grace period is asked for,
- * even if little is queued; 1 to 60000, default 100. It is also how long workers leave
- * ripe objects (those whose grace period is over) to a thread that makes clean calls.
- */
-int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
-		unsigned int msec);
-/*
- * A grace period is asked for at once when this many bytes of objects wait for one, those
- * of all threads that use the flavor together; 4096 to SIZE_MAX / 2, default 1 MiB, and at
- * most max_pending_bytes if that is set. Object sizes are estimated from samples. Without
- * max_pending_bytes, _mightsleep calls let up to four times as much wait where grace
- * periods take 50 to 200 us.
- */
-int urcu_kvfree_attr_set_batch_bytes(struct urcu_kvfree_attr *attr,
-		size_t bytes);
-/*
- * A cap on the bytes that wait on one flavor, as estimated; at least batch_bytes, or
- * 0 for none (default). A _mightsleep call that fills a page over the cap waits for a
- * grace period and frees its thread's ripe objects before it returns. Raw calls and
- * urcu_kvmalloc() never wait. The cap does not bound memory against a reader that does
- * not leave its section: nothing in RCU can.
- */
-int urcu_kvfree_attr_set_max_pending_bytes(struct urcu_kvfree_attr *attr,
-		size_t bytes);
-/*
- * Whether urcu_kvmalloc(), urcu_kvzalloc() and urcu_kvcalloc() may return one of the
- * thread's own objects whose grace period is over, without free() and malloc() in
- * between; default true. Such an object counts as freed and never reaches free().
- * Always off with debugging and under sanitizers.
- */
-int urcu_kvfree_attr_set_recycle(struct urcu_kvfree_attr *attr, bool recycle);
-
-/* Values of urcu_kvfree_attr_set_placement(). */
-enum urcu_kvfree_placement {
-	URCU_KVFREE_PLACEMENT_NEAR = 0,	 /* default: where the objects were queued */
-	URCU_KVFREE_PLACEMENT_FLOAT = 1, /* wherever the scheduler puts it */
-};
-/*
- * Where a worker frees what a thread has queued. With NEAR, it binds itself for a moment
- * to the processor of that thread, whose cache holds the objects. It goes only to a
- * processor on which it may run anyway, never to an isolated one (isolcpus=, nohz_full=),
- * and does not do so for a real-time thread.
- */
-int urcu_kvfree_attr_set_placement(struct urcu_kvfree_attr *attr,
-		enum urcu_kvfree_placement placement);
-/* Number of worker threads, 1 to 64; the default is the lesser of 4 and the CPUs online. */
-int urcu_kvfree_attr_set_workers(struct urcu_kvfree_attr *attr,
-		unsigned int workers);
-/*
- * urcu_kvmalloc() allocates this many bytes and more straight from the system; 4096 to
- * SIZE_MAX / 2, default 131072.
- */
-int urcu_kvfree_attr_set_large_threshold(struct urcu_kvfree_attr *attr,
-		size_t bytes);
-
-/* Values of urcu_kvfree_attr_set_debug(). */
-enum urcu_kvfree_debug {
-	URCU_KVFREE_DEBUG_OFF = 0,	/* default */
-	URCU_KVFREE_DEBUG_ON = 1,	/* find double queueing and waits in sections */
-	URCU_KVFREE_DEBUG_STRICT = 2,	/* also poison objects, and free them early */
-};
-/*
- * Finds errors of the program that uses the library; slow. An object that is queued
- * twice is reported with a backtrace, and the second queueing is ignored. A _mightsleep
- * call inside a read-side section is reported too, whether it would wait or not (with
- * QSBR, where that cannot be told, each such call is a quiescent state). STRICT also
- * begins grace periods at once and poisons objects of malloc() before they are freed.
- * Set it before the first start in the process.
- */
-int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
-		enum urcu_kvfree_debug debug);
 
 /*
  * urcu_kvfree_init() - start the library's threads
@@ -351,26 +249,6 @@ size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor,
 		size_t max);
 
 /* ------------------------------------------------------------------ */
-/* Threads                                                            */
-
-/*
- * urcu_kvfree_register_thread_flavor() - make this thread's record now
- *
- * A record is what the library keeps for a thread: its pages of pointers. Optional: a
- * thread's first clean call that queues makes it too. After this call, the first raw
- * call finds a record and a page. Returns 0, or -1 with errno ENOMEM.
- *
- * urcu_kvfree_unregister_thread_flavor() gives the record back; what it holds
- * is freed after its grace period. A thread's exit does the same.
- *
- * Context: clean; allowed in read-side critical sections. Thread-safe.
- * Registration with liburcu is a separate matter: this library needs none.
- */
-int urcu_kvfree_register_thread_flavor(const struct rcu_flavor_struct *flavor);
-void urcu_kvfree_unregister_thread_flavor(
-		const struct rcu_flavor_struct *flavor);
-
-/* ------------------------------------------------------------------ */
 /* The kv allocator                                                   */
 
 /*
@@ -466,6 +344,131 @@ void urcu_kvfree_rcu_channel_offset_flavor(
 		const struct rcu_flavor_struct *flavor, const volatile void *ptr,
 		size_t offset, struct urcu_kvfree_channel *channel)
 		URCU_KVFREE_PTR_ATTR;
+
+/* ------------------------------------------------------------------ */
+/* Threads                                                            */
+
+/*
+ * urcu_kvfree_register_thread_flavor() - make this thread's record now
+ *
+ * A record is what the library keeps for a thread: its pages of pointers. Optional: a
+ * thread's first clean call that queues makes it too. After this call, the first raw
+ * call finds a record and a page. Returns 0, or -1 with errno ENOMEM.
+ *
+ * urcu_kvfree_unregister_thread_flavor() gives the record back; what it holds
+ * is freed after its grace period. A thread's exit does the same.
+ *
+ * Context: clean; allowed in read-side critical sections. Thread-safe.
+ * Registration with liburcu is a separate matter: this library needs none.
+ */
+int urcu_kvfree_register_thread_flavor(const struct rcu_flavor_struct *flavor);
+void urcu_kvfree_unregister_thread_flavor(
+		const struct rcu_flavor_struct *flavor);
+
+/* ------------------------------------------------------------------ */
+/* Settings                                                           */
+
+/*
+ * struct urcu_kvfree_attr - settings of urcu_kvfree_init(), opaque
+ *
+ * Create an attribute, set it, pass it to urcu_kvfree_init(), destroy it: the
+ * library keeps no reference. Each setter returns 0, or -1 with errno EINVAL and
+ * the attribute unchanged. An environment variable of the same name
+ * (URCU_KVFREE_MIN_CACHED_PAGES for min_cached_pages, and so on) wins over
+ * the attribute. Context: clean. Thread safety: an attribute belongs to one
+ * thread at a time.
+ */
+
+/* Returns NULL with errno ENOMEM when there is no memory. */
+struct urcu_kvfree_attr *urcu_kvfree_attr_create(void);
+/* NULL is a no-op. */
+void urcu_kvfree_attr_destroy(struct urcu_kvfree_attr *attr);
+
+/*
+ * Queued pointers are kept in pages of 4096 bytes, and each thread has a cache of
+ * empty ones. The least number that a refill puts there, 0 to 1024, default 5. With 0
+ * there is no cache and no refill: raw calls then link objects to a slower list.
+ */
+int urcu_kvfree_attr_set_min_cached_pages(struct urcu_kvfree_attr *attr,
+		unsigned int pages);
+/*
+ * How many milliseconds refills wait after the allocator failed or memory was short,
+ * default 5000. Values over 100000 are taken as 100000.
+ */
+int urcu_kvfree_attr_set_refill_backoff_msec(struct urcu_kvfree_attr *attr,
+		unsigned int msec);
+/*
+ * How many milliseconds an object waits at most before a grace period is asked for,
+ * even if little is queued; 1 to 60000, default 100. It is also how long workers leave
+ * ripe objects (those whose grace period is over) to a thread that makes clean calls.
+ */
+int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
+		unsigned int msec);
+/*
+ * A grace period is asked for at once when this many bytes of objects wait for one, those
+ * of all threads that use the flavor together; 4096 to SIZE_MAX / 2, default 1 MiB, and at
+ * most max_pending_bytes if that is set. Object sizes are estimated from samples. Without
+ * max_pending_bytes, _mightsleep calls let up to four times as much wait where grace
+ * periods take 50 to 200 us.
+ */
+int urcu_kvfree_attr_set_batch_bytes(struct urcu_kvfree_attr *attr,
+		size_t bytes);
+/*
+ * A cap on the bytes that wait on one flavor, as estimated; at least batch_bytes, or
+ * 0 for none (default). A _mightsleep call that fills a page over the cap waits for a
+ * grace period and frees its thread's ripe objects before it returns. Raw calls and
+ * urcu_kvmalloc() never wait. The cap does not bound memory against a reader that does
+ * not leave its section: nothing in RCU can.
+ */
+int urcu_kvfree_attr_set_max_pending_bytes(struct urcu_kvfree_attr *attr,
+		size_t bytes);
+/*
+ * Whether urcu_kvmalloc(), urcu_kvzalloc() and urcu_kvcalloc() may return one of the
+ * thread's own objects whose grace period is over, without free() and malloc() in
+ * between; default true. Such an object counts as freed and never reaches free().
+ * Always off with debugging and under sanitizers.
+ */
+int urcu_kvfree_attr_set_recycle(struct urcu_kvfree_attr *attr, bool recycle);
+
+/* Values of urcu_kvfree_attr_set_placement(). */
+enum urcu_kvfree_placement {
+	URCU_KVFREE_PLACEMENT_NEAR = 0,	 /* default: where the objects were queued */
+	URCU_KVFREE_PLACEMENT_FLOAT = 1, /* wherever the scheduler puts it */
+};
+/*
+ * Where a worker frees what a thread has queued. With NEAR, it binds itself for a moment
+ * to the processor of that thread, whose cache holds the objects. It goes only to a
+ * processor on which it may run anyway, never to an isolated one (isolcpus=, nohz_full=),
+ * and does not do so for a real-time thread.
+ */
+int urcu_kvfree_attr_set_placement(struct urcu_kvfree_attr *attr,
+		enum urcu_kvfree_placement placement);
+/* Number of worker threads, 1 to 64; the default is the lesser of 4 and the CPUs online. */
+int urcu_kvfree_attr_set_workers(struct urcu_kvfree_attr *attr,
+		unsigned int workers);
+/*
+ * urcu_kvmalloc() allocates this many bytes and more straight from the system; 4096 to
+ * SIZE_MAX / 2, default 131072.
+ */
+int urcu_kvfree_attr_set_large_threshold(struct urcu_kvfree_attr *attr,
+		size_t bytes);
+
+/* Values of urcu_kvfree_attr_set_debug(). */
+enum urcu_kvfree_debug {
+	URCU_KVFREE_DEBUG_OFF = 0,	/* default */
+	URCU_KVFREE_DEBUG_ON = 1,	/* find double queueing and waits in sections */
+	URCU_KVFREE_DEBUG_STRICT = 2,	/* also poison objects, and free them early */
+};
+/*
+ * Finds errors of the program that uses the library; slow. An object that is queued
+ * twice is reported with a backtrace, and the second queueing is ignored. A _mightsleep
+ * call inside a read-side section is reported too, whether it would wait or not (with
+ * QSBR, where that cannot be told, each such call is a quiescent state). STRICT also
+ * begins grace periods at once and poisons objects of malloc() before they are freed.
+ * Set it before the first start in the process.
+ */
+int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
+		enum urcu_kvfree_debug debug);
 
 /* ------------------------------------------------------------------ */
 /* fork()                                                             */
