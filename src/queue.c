@@ -23,13 +23,13 @@
  *  2. A page that is full is closed: it gets a cookie and goes to the end of the
  *     record's closed pages, where it stays until its objects are freed. The next page
  *     comes from the record's cache (cache.h). When a page comes into use, the call
- *     arms the tick timer.
+ *     arms the alarm of the tick.
  *  3. If there is no page or no record, or the lock is held, the object itself goes
  *     to the domain's emergency list through its rcu_head (emergency.h), and the
- *     refill timer is armed.
+ *     alarm of the tick is armed.
  *  4. When batch_bytes are closed and wait for a grace period (more where those are
  *     expensive: gp.h), a clean call runs it, while grace periods are short; else the
- *     domain's grace-period thread does (service.h). A raw call arms the kick timer.
+ *     domain's grace-period thread does (service.h). A raw call arms the kick's alarm.
  *  5. The timer thread (timer.h) wakes and queues work on the worker pool
  *     (workqueue.h). It exists so that a raw call wakes nobody itself: the lock
  *     of the pool could be held by the code that a handler interrupted.

@@ -313,7 +313,7 @@ void urcu_kvfree(void *ptr);
  * @name: for messages; up to 31 bytes of it are copied. @priv: passed to @free_bulk.
  *
  * Returns the channel, or NULL with errno: EINVAL without @free_bulk, ENOSPC
- * when URCU_KVFREE_MAX_CHANNELS exist, ENOMEM.
+ * when URCU_KVFREE_MAX_CHANNELS exist.
  *
  * urcu_kvfree_channel_destroy() waits until everything queued on the channel
  * is freed and no call of its free function runs, then releases it. Nothing may be

@@ -97,7 +97,7 @@ template <class T> const volatile void *start(T *ptr, std::false_type)
 template <class T> void check_plain()
 {
 	static_assert(std::is_object<T>::value,
-		"retire() wants a pointer to an object of a known type; for memory without "
+		"retire() needs a pointer to an object of a known type; for memory without "
 		"one there is urcu_kvfree_rcu_mightsleep()");
 	static_assert(std::is_trivially_destructible<T>::value || !std::is_object<T>::value,
 		"free() does not run this type's destructor: give the object a struct "
@@ -106,7 +106,7 @@ template <class T> void check_plain()
 		"an object derived from this type may begin elsewhere or have a destructor: "
 		"make the type final, or retire the object on a urcu::kvfree::channel");
 	static_assert(malloc_aligns<T>::value,
-		"malloc() does not align memory as this type wants: for memory of "
+		"malloc() does not align memory as this type needs: for memory of "
 		"aligned_alloc() there is urcu_kvfree_rcu_mightsleep()");
 }
 
@@ -142,7 +142,7 @@ std::size_t offset(T *ptr, struct rcu_head Base::*head) noexcept
  */
 template <class T> struct allocator {
 	static_assert(detail::malloc_aligns<T>::value,
-		"urcu_kvmalloc() does not align memory as this type wants");
+		"urcu_kvmalloc() does not align memory as this type needs");
 
 	typedef T value_type;
 	typedef std::true_type is_always_equal;
@@ -191,7 +191,7 @@ bool operator!=(const allocator<T> &, const allocator<U> &) noexcept
  */
 template <class T> struct deleter {
 	static_assert(!std::is_array<T>::value,
-		"nobody knows how many there are: use a container with an allocator");
+		"how many there are is not known: use a container with an allocator");
 
 	deleter() = default;
 	template <class U, class = typename std::enable_if<
@@ -204,7 +204,7 @@ template <class T> struct deleter {
 	void operator()(T *ptr) const noexcept
 	{
 		static_assert(detail::may_destroy<T>::value,
-			"a polymorphic class wants a virtual destructor, or to be final");
+			"a polymorphic class needs a virtual destructor, or has to be final");
 		const volatile void *memory = ptr ? detail::start(ptr,
 			typename std::is_polymorphic<T>::type()) : nullptr;
 
@@ -249,8 +249,8 @@ std::unique_ptr<T, deleter<T>> make_unique(Args &&... args)
  *
  * T may be a base class of what is retired, if its destructor is virtual.
  *
- * The constructor throws std::system_error: ENOSPC for more than URCU_KVFREE_MAX_CHANNELS,
- * ENOMEM. The destructor waits until everything retired on the channel is destroyed, with
+ * The constructor throws std::system_error: ENOSPC for more than URCU_KVFREE_MAX_CHANNELS.
+ * The destructor waits until everything retired on the channel is destroyed, with
  * the contract of urcu_kvfree_channel_destroy(); in a free function, where it cannot wait,
  * it calls std::terminate().
  *
@@ -291,7 +291,7 @@ private:
 	{
 		static_assert(detail::may_destroy<T>::value ||
 			!std::is_same<Deleter, std::default_delete<T>>::value,
-			"a polymorphic class wants a virtual destructor, or to be final");
+			"a polymorphic class needs a virtual destructor, or has to be final");
 		while (nr)
 			Deleter()(static_cast<T *>(ptrs[--nr]));
 	}

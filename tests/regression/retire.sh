@@ -90,19 +90,19 @@ retire(null<named<#>>(), &named<#>::head);|free() does not run this type's destr
 retire(null<abstract<#>>());|may begin elsewhere or have a destructor
 retire(null<abstract<#>>(), &abstract<#>::head);|may begin elsewhere or have a destructor
 retire(null<wide<#>>());|for memory of aligned_alloc()
-retire(null<void>());|wants a pointer to an object of a known type
-retire(wrong#);|wants a pointer to an object of a known type
+retire(null<void>());|needs a pointer to an object of a known type
+retire(wrong#);|needs a pointer to an object of a known type
 retire(null<incomplete>());|incomplete
 retire(#L);|no matching function
 retire(null<named<#>>(), &named<#>::text);|no matching function
 retire(null<abstract<#>>(), &abstract<#>::head, c);|this channel is for objects of another type
 retire(null<derived<#>>(), &named<#>::head, c);|this channel is for objects of another type
-channel<abstract<#>> of("abstract");|wants a virtual destructor, or to be final
-make_unique<abstract<#>>();|wants a virtual destructor, or to be final
+channel<abstract<#>> of("abstract");|needs a virtual destructor, or has to be final
+make_unique<abstract<#>>();|needs a virtual destructor, or has to be final
 unique<named<#>> p = make_unique<derived<#>>();|conversion
-deleter<named<#>[]> d;|nobody knows how many there are
-allocator<wide<#>> a;|urcu_kvmalloc() does not align memory as this type wants
-make_unique<wide<#>>();|urcu_kvmalloc() does not align memory as this type wants
+deleter<named<#>[]> d;|how many there are is not known
+allocator<wide<#>> a;|urcu_kvmalloc() does not align memory as this type needs
+make_unique<wide<#>>();|urcu_kvmalloc() does not align memory as this type needs
 channel<named<#>, void (*)(named<#> *)> of("function");|must be without state
 channel<const named<#>> of("const");|name the type without const
 END

@@ -273,8 +273,8 @@ static char *rc_find_library(void)
 	if (access(library, R_OK) < 0)
 		rc_die(RC_EXIT_FAILURE, "%s: %s", library, strerror(errno));
 	if (strpbrk(library, ": "))
-		rc_die(RC_EXIT_FAILURE, "%s: LD_PRELOAD bears no blank and no "
-				"colon in a path", library);
+		rc_die(RC_EXIT_FAILURE, "%s: a path in LD_PRELOAD cannot have a "
+				"blank or a colon", library);
 	return library;
 }
 
