@@ -29,12 +29,7 @@
 
 static cpu_set_t cpus;		/* where the process could run at its start */
 static bool cpus_known;
-
-static __attribute__((constructor)) void cpus_learn(void)
-{
-	/* Fails where there are more processors than the set has room for. */
-	cpus_known = sched_getaffinity(0, sizeof(cpus), &cpus) == 0;
-}
+static size_t tls_bytes;	/* thread-local storage, which each stack holds */
 
 static int add_tls(struct dl_phdr_info *info, size_t size, void *arg)
 {
@@ -49,16 +44,22 @@ static int add_tls(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
-/* The C library takes thread-local storage out of the stack. */
+/* The dynamic linker is not asked later: in the child of a fork() its lock may be held by
+ * a thread that is not there. What is loaded later is not in the stacks. */
+static __attribute__((constructor)) void learn(void)
+{
+	/* Fails where there are more processors than the set has room for. */
+	cpus_known = sched_getaffinity(0, sizeof(cpus), &cpus) == 0;
+	dl_iterate_phdr(add_tls, &tls_bytes);
+}
+
 static size_t stack_bytes(void)
 {
 	long least = sysconf(_SC_THREAD_STACK_MIN);
-	size_t tls = 0;
 
 	if (least < (long) PTHREAD_STACK_MIN)
 		least = PTHREAD_STACK_MIN;
-	dl_iterate_phdr(add_tls, &tls);
-	return (size_t) least + STACK_BYTES + tls;
+	return (size_t) least + STACK_BYTES + tls_bytes;
 }
 
 /* What to ask for. */

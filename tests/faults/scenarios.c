@@ -590,14 +590,23 @@ static void run_fork_hooks(void)
 	queue_raw(2);
 }
 
+static bool no_grace_period(void *arg)
+{
+	(void) arg;
+	return !objects_grace_period_runs(0);
+}
+
 static void run_fork_bare(void)
 {
 	pid_t pid;
 
 	start();
 	queue_raw(2 * PAGE);
-	/* The child waits for grace periods: none may be under way. */
+	/* The child waits for grace periods: none may be under way. The barrier waits for
+	 * those that it needs, and another may have been asked for. */
 	barrier_check("before a fork");
+	if (!kvtest_wait(no_grace_period, NULL, WAIT_MSEC))
+		object_error("a grace period does not end");
 	pid = fork();
 	if (pid < 0)
 		abort();

@@ -134,7 +134,7 @@ TEST(nothing_is_freed_that_is_not_of_this_malloc)
 
 TEST(every_null_has_an_errno)
 {
-	static volatile size_t too_much = (size_t) 1 << 46;
+	static volatile size_t too_much = SIZE_MAX / 4;
 	char *small = urcu_kvmalloc(100), *large = urcu_kvmalloc(LARGE);
 
 	assert_enomem(urcu_kvmalloc(100));

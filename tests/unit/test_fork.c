@@ -8,6 +8,8 @@
  */
 
 #include <errno.h>
+#include <link.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
@@ -245,6 +247,43 @@ TEST(a_fork_while_a_worker_frees_does_not_hang_the_child)
 	fork_while_one_stands_at(KVFREE_HOOK_PIECE);
 }
 
+static sem_t asks, asked;
+
+/* While it is called, the dynamic linker's lock is held. */
+static int stand_in_the_linker(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void) info;
+	(void) size;
+	(void) arg;
+	sem_post(&asks);
+	while (sem_wait(&asked))
+		;
+	return 1;
+}
+
+static void *ask_the_linker(void *arg)
+{
+	dl_iterate_phdr(stand_in_the_linker, NULL);
+	return arg;
+}
+
+/* As one does that throws an exception. */
+TEST(a_fork_while_the_dynamic_linker_is_asked_does_not_hang_the_child)
+{
+	pthread_t tid;
+
+	needs_fork_beside_threads();
+	queue(10);
+	sem_init(&asks, 0, 0);
+	sem_init(&asked, 0, 0);
+	tid = kvtest_thread(ask_the_linker, NULL);
+	while (sem_wait(&asks))
+		;
+	assert_int_equal(in_child(works_anew, false), 0);
+	sem_post(&asked);
+	kvtest_join(tid);
+}
+
 static int forks_again(void)
 {
 	queue(10);
@@ -480,6 +519,8 @@ int main(void)
 		test(a_fork_in_the_middle_of_a_call_does_not_hang_the_child),
 		test(a_fork_in_a_grace_period_does_not_hang_the_child),
 		test(a_fork_while_a_worker_frees_does_not_hang_the_child),
+		test(
+		a_fork_while_the_dynamic_linker_is_asked_does_not_hang_the_child),
 		test_each(a_child_of_a_child_works_too),
 		test_each(with_hooks_parent_and_child_free_their_copies),
 		test_each(with_hooks_the_childs_own_threads_free),
