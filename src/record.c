@@ -543,9 +543,10 @@ int kvfree_record_make_key(void)
 	return 0;
 }
 
+#ifdef __GLIBC__
 /* A program that is linked with -static may lack these; it has no modules. */
-#pragma weak dladdr1
-#pragma weak dlsym
+# pragma weak dladdr1
+# pragma weak dlsym
 
 /*
  * Never unload the module that has this code, such as a plugin with a static copy of the
@@ -567,6 +568,12 @@ static void stay_loaded(void)
 	if (open)
 		open(self->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
+#else
+/* musl unloads nothing. */
+static void stay_loaded(void)
+{
+}
+#endif
 
 /*
  * In the constructor, so that the key lands among glibc's first 32 and raw
