@@ -136,7 +136,7 @@ static int closed_while_armed(void)
 {
 	begin();
 	raw();
-	if (close_range(3, ~0U, 0))
+	if (syscall(SYS_close_range, 3U, ~0U, 0U))
 		return 77;
 	return kvtest_wait(kvarena_all_freed, NULL, KVTEST_LONG) ? KVCHILD_OK : 1;
 }
@@ -206,7 +206,7 @@ static int cannot_make_new_ones(void)
 
 	begin();
 	setrlimit(RLIMIT_NOFILE, &none);
-	if (close_range(3, ~0U, 0))
+	if (syscall(SYS_close_range, 3U, ~0U, 0U))
 		return 77;
 	return frees(raw);	/* does not come back */
 }
