@@ -16,6 +16,12 @@ is_cross()
 	[ "$(setting host_triplet)" != "$(setting build_triplet)" ]
 }
 
+# Whether the build is for musl: valgrind's libraries are for glibc.
+is_musl()
+{
+	setting CC | grep -q musl
+}
+
 # Of the README $1 the first program, the commands that follow it, and those that build and
 # install the library.
 readme_program()

@@ -68,7 +68,7 @@ elif nm "$pending" 2>/dev/null | grep -q __asan_report; then
 fi
 look_into_large_memory leak
 [ $leak_sanitizer = yes ] || echo "leaks.sh: no LeakSanitizer here"
-if is_cross || ! command -v valgrind >/dev/null 2>&1; then
+if is_cross || is_musl || ! command -v valgrind >/dev/null 2>&1; then
 	echo "SKIP: no valgrind for these programs"
 	exit 77
 fi

@@ -13,6 +13,10 @@ a=$(cd "$top_builddir" && pwd)/.libs/liburcu-kvfree.a
 build=$(cd "$top_builddir" && pwd) || exit 99
 top=$(cd "$top_srcdir" && pwd) || exit 99
 [ -e "$a" ] || { echo "SKIP: no static library in this build"; exit 77; }
+is_musl && {
+	echo "SKIP: musl loads no module with thread-local storage of initial-exec"
+	exit 77
+}
 # The sanitizers follow no thread into the child of a fork.
 has_sanitizer "$a" && {
 	echo "SKIP: a sanitizer is in the build"

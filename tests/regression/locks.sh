@@ -37,6 +37,7 @@ fi
 command -v valgrind >/dev/null 2>&1 || skip "no valgrind"
 [ -e /proc/self/maps ] || skip "there is no /proc, which valgrind needs"
 is_cross && skip "valgrind is for the programs of this machine"
+is_musl && skip "valgrind's own libraries need glibc"
 # valgrind 3.19 gives up on the DWARF 5 of clang 14.
 if valgrind -q "$torture" --help 2>&1 | grep -q 'debuginfo reader'; then
 	skip "this valgrind does not read this compiler's debug information"

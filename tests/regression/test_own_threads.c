@@ -9,6 +9,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "cmocka-all.h"
 #include "kvarena.h"
@@ -151,7 +153,7 @@ static void check_scheduling(int tid, void *arg)
 	struct creator *creator = arg;
 	cpu_set_t set;
 
-	if (sched_getscheduler(tid) != SCHED_OTHER)
+	if (syscall(SYS_sched_getscheduler, tid) != SCHED_OTHER)
 		creator->not_normal++;
 	if (sched_getaffinity(tid, sizeof(set), &set))
 		abort();

@@ -344,7 +344,7 @@ static bool owner_becomes(int policy, int priority)
 {
 	const struct sched_param param = { .sched_priority = priority };
 
-	return sched_setscheduler(owner.tid, policy, &param) == 0;
+	return syscall(SYS_sched_setscheduler, owner.tid, policy, &param) == 0;
 }
 
 static bool owner_becomes_deadline(void)
