@@ -245,6 +245,16 @@ int try_connect(const struct daemon *daemon)
 	return try_connect_port(daemon->port);
 }
 
+bool daemon_has_loopback(void)
+{
+	int fd = try_connect_port(1);
+
+	if (fd < 0)
+		return errno != ENETUNREACH;
+	close(fd);
+	return true;
+}
+
 int daemon_connect(const struct daemon *daemon)
 {
 	int fd = try_connect(daemon);

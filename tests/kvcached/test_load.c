@@ -556,6 +556,10 @@ int main(void)
 		ENTRY(exit_status_tells_what_was_wrong),
 	};
 
+	if (!daemon_has_loopback()) {
+		puts("SKIP: there is no loopback network");
+		return 77;
+	}
 	alarm(HANGS_AFTER_SEC);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -368,6 +368,10 @@ int main(void)
 		ENTRY(client_that_only_shuts_its_writing_end_gets_its_replies),
 	};
 
+	if (!daemon_has_loopback()) {
+		puts("SKIP: there is no loopback network");
+		return 77;
+	}
 	alarm(HANGS_AFTER_SEC);
 	return cmocka_run_group_tests(tests, start, stop);
 }
