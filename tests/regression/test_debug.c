@@ -191,39 +191,38 @@ static int outside(void)
 	return KVCHILD_OK;
 }
 
-/* Those that always wait end the process. */
-static int barrier_inside(void)
+/* Calls that always wait end the process. The library is started first, for its debugging. */
+static void enter_section(void)
 {
 	rcu_register_thread();
 	free_later(rcu);
 	rcu_read_lock();
+}
+
+static int barrier_inside(void)
+{
+	enter_section();
 	urcu_kvfree_rcu_barrier_flavor(rcu);
 	return 1;
 }
 
 static int shrink_inside(void)
 {
-	rcu_register_thread();
-	free_later(rcu);
-	rcu_read_lock();
+	enter_section();
 	urcu_kvfree_shrink();
 	return 1;
 }
 
 static int exit_inside(void)
 {
-	rcu_register_thread();
-	free_later(rcu);
-	rcu_read_lock();
+	enter_section();
 	urcu_kvfree_exit();
 	return 1;
 }
 
 static int before_fork_inside(void)
 {
-	rcu_register_thread();
-	free_later(rcu);
-	rcu_read_lock();
+	enter_section();
 	urcu_kvfree_before_fork();
 	return 1;
 }
@@ -235,9 +234,7 @@ static int channel_destroy_inside(void)
 	struct urcu_kvfree_channel *channel =
 		urcu_kvfree_channel_create("kept", keep, NULL);
 
-	rcu_register_thread();
-	free_later(rcu);
-	rcu_read_lock();
+	enter_section();
 	urcu_kvfree_channel_destroy(channel);
 	return 1;
 }
