@@ -38,9 +38,9 @@ int daemon_exit_status(const char *const *args);
 /* Resident memory, in bytes. */
 size_t daemon_rss(const struct daemon *daemon);
 
+/* Whether a daemon can be reached; says so if not: a builder may have no network at all. */
+bool daemon_can_be_reached(void);
 /* A connection, or -1. All reads on it give up after some seconds. */
-/* Whether a daemon can be reached: a build daemon may have no network at all. */
-bool daemon_has_loopback(void);
 int try_connect(const struct daemon *daemon);
 int try_connect_port(int port);
 bool try_send(int fd, const void *bytes, size_t len);

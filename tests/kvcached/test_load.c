@@ -556,10 +556,8 @@ int main(void)
 		ENTRY(exit_status_tells_what_was_wrong),
 	};
 
-	if (!daemon_has_loopback()) {
-		puts("SKIP: there is no loopback network");
+	if (!daemon_can_be_reached())
 		return 77;
-	}
 	alarm(HANGS_AFTER_SEC);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -368,10 +368,8 @@ int main(void)
 		ENTRY(client_that_only_shuts_its_writing_end_gets_its_replies),
 	};
 
-	if (!daemon_has_loopback()) {
-		puts("SKIP: there is no loopback network");
+	if (!daemon_can_be_reached())
 		return 77;
-	}
 	alarm(HANGS_AFTER_SEC);
 	return cmocka_run_group_tests(tests, start, stop);
 }
