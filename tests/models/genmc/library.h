@@ -19,6 +19,7 @@ struct kvfree_workqueue kvfree_pool;
 struct kvfree_timer kvfree_timer;
 struct kvfree_channels kvfree_channels;
 KVFREE_TLS unsigned char kvfree_freeing;
+const char kvfree_fork_linked;
 
 /* A harness that frees says how. */
 size_t kvfree_free_bytes(unsigned int channel, void *ptr)
