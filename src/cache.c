@@ -31,7 +31,8 @@ struct kvfree_page *kvfree_cache_pop(struct kvfree_record *record)
 	}
 	record->cache = page->next;
 	record->nr_cached--;
-	record->pages_used++;
+	if (++record->pages_out > record->pages_used)
+		record->pages_used = record->pages_out;
 	return page;
 }
 
@@ -39,6 +40,8 @@ struct kvfree_page *kvfree_cache_pop(struct kvfree_record *record)
 static bool push_if_short(struct kvfree_record *record,
 		struct kvfree_page *page)
 {
+	if (record->pages_out)
+		record->pages_out--;
 	if (record->nr_cached >= record->target ||
 	    !kvfree_record_has_use(record))
 		return false;
@@ -116,9 +119,9 @@ void kvfree_cache_trim(struct kvfree_record *record, unsigned int keep,
 	}
 }
 
-/* The target follows the pages used since the last tick, or falls by a quarter;
- * a cache that is not used at all shrinks to one page. While memory is short there
- * is no lower limit. */
+/* The target follows the most pages that were out at a time since the last tick, or falls
+ * by a quarter; a cache that is not used at all shrinks to one page. While memory is short
+ * there is no lower limit. */
 bool kvfree_cache_age(struct kvfree_record *record,
 		struct kvfree_page_list *spare)
 {
@@ -126,7 +129,7 @@ bool kvfree_cache_age(struct kvfree_record *record,
 		kvfree_setting(min_cached_pages);
 	unsigned int used = record->pages_used;
 
-	record->pages_used = 0;
+	record->pages_used = record->pages_out = 0;
 	if (used)
 		record->idle_ticks = 0;
 	else if (record->idle_ticks < KVFREE_IDLE_TICKS)
@@ -157,7 +160,7 @@ void kvfree_cache_drop(struct kvfree_domain *domain, bool wait)
 		else if (!kvfree_record_lock_few(record))
 			continue;
 		record->target = 0;	/* until the record is used or refilled */
-		record->pages_used = 0;
+		record->pages_used = record->pages_out = 0;
 		kvfree_cache_trim(record, 0, &spare);
 		kvfree_record_unlock(record);
 		kvfree_page_list_free(&domain->count.page, &spare);

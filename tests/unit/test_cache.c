@@ -268,6 +268,23 @@ TEST(the_target_follows_what_is_used_up_to_a_limit)
 	assert_int_equal(record->target, KVFREE_MAX_TARGET);
 }
 
+/* Pages that come back as fast as they are used are no reason for a large cache. */
+TEST(the_target_follows_what_is_out_at_a_time)
+{
+	unsigned int i;
+
+	record->target = 3;
+	push(3);
+	for (i = 0; i < 60; i++) {
+		assert_true(pop());
+		recycle();
+	}
+	assert_int_equal(record->pages_used, 1);
+	age();
+	assert_int_equal(record->target, 5);
+	assert_int_equal(record->pages_out, 0);
+}
+
 TEST(a_cache_that_is_not_used_shrinks_to_one_page)
 {
 	unsigned int i;
@@ -783,6 +800,7 @@ int main(void)
 		test(an_emptied_page_of_a_record_that_nobody_has_goes_to_the_allocator),
 		test(the_target_falls_by_quarters_to_the_setting),
 		test(the_target_follows_what_is_used_up_to_a_limit),
+		test(the_target_follows_what_is_out_at_a_time),
 		test(a_cache_that_is_not_used_shrinks_to_one_page),
 		test(the_cache_of_a_record_that_nobody_has_is_emptied),
 		test(all_caches_are_dropped_but_those_that_are_locked),
