@@ -383,11 +383,12 @@ static __attribute__((noinline)) void mightsleep_slow(
 /* One in, one out, in one critical section. False: nothing was done. */
 static inline bool swap(struct kvfree_record *record, void *ptr)
 {
+	unsigned int channel = channel_of(ptr);
 	void *victim;
 
 	if (caa_unlikely(!kvfree_record_trylock(record)))
 		return false;
-	if (caa_unlikely(!kvfree_record_append(record, channel_of(ptr), ptr))) {
+	if (caa_unlikely(!kvfree_record_append(record, channel, ptr))) {
 		kvfree_record_unlock(record);
 		return false;
 	}

@@ -17,30 +17,16 @@
 
 pthread_mutex_t kvfree_start_lock = PTHREAD_MUTEX_INITIALIZER;
 
-enum {
-	KVFREE_STATE_NEVER,	/* the next call of any kind starts the library */
-	KVFREE_STATE_STOPPED,	/* the next clean call does: after a failed
-				 * start, after exit, in the child of a fork */
-	KVFREE_STATE_RUNNING,
-};
-
-static int state;		/* atomic */
+int kvfree_state;		/* atomic */
 static bool configured;		/* under start_lock: settings were published */
 static uint64_t failed_msec;	/* atomic: when a start failed; 0: none did */
 
-bool kvfree_is_running(void)
-{
-	/* Acquire: pairs with the release in start_locked(); what a start
-	 * wrote is visible to whoever sees it running. */
-	return __atomic_load_n(&state, __ATOMIC_ACQUIRE) ==
-		KVFREE_STATE_RUNNING;
-}
 
 void kvfree_stopped(void)
 {
 	/* Release: as all stores of the state. */
 	if (kvfree_is_running())
-		__atomic_store_n(&state, KVFREE_STATE_STOPPED,
+		__atomic_store_n(&kvfree_state, KVFREE_STATE_STOPPED,
 				__ATOMIC_RELEASE);
 	/* Relaxed: a hint. A start may succeed in the child of a fork where it failed in
 	 * the parent. */
@@ -91,7 +77,7 @@ static int start_locked(const struct urcu_kvfree_attr *attr)
 	if (kvfree_service_start())
 		return -1;
 	/* Release: pairs with kvfree_is_running(). */
-	__atomic_store_n(&state, KVFREE_STATE_RUNNING, __ATOMIC_RELEASE);
+	__atomic_store_n(&kvfree_state, KVFREE_STATE_RUNNING, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -103,7 +89,7 @@ static void start_failed(void)
 
 	/* Release, as all stores of the state; nobody relies on what comes
 	 * before this one. */
-	__atomic_store_n(&state, KVFREE_STATE_STOPPED, __ATOMIC_RELEASE);
+	__atomic_store_n(&kvfree_state, KVFREE_STATE_STOPPED, __ATOMIC_RELEASE);
 	/* Relaxed: a hint; an attempt more or less does no harm. */
 	__atomic_store_n(&failed_msec, kvfree_now_msec(), __ATOMIC_RELAXED);
 	if (!told)
@@ -179,7 +165,7 @@ bool kvfree_start_clean(void)
 bool kvfree_start_raw(void)
 {
 	/* Acquire: as in kvfree_is_running(). */
-	int seen = __atomic_load_n(&state, __ATOMIC_ACQUIRE);
+	int seen = __atomic_load_n(&kvfree_state, __ATOMIC_ACQUIRE);
 
 	if (caa_unlikely(seen == KVFREE_STATE_NEVER))
 		return kvfree_start_clean();

@@ -18,7 +18,22 @@
 bool kvfree_start_raw(void);
 bool kvfree_start_clean(void);
 
-bool kvfree_is_running(void);
+enum {
+	KVFREE_STATE_NEVER,	/* the next call of any kind starts the library */
+	KVFREE_STATE_STOPPED,	/* the next clean call does: after a failed
+				 * start, after exit, in the child of a fork */
+	KVFREE_STATE_RUNNING,
+};
+
+extern int kvfree_state;	/* atomic */
+
+static inline bool kvfree_is_running(void)
+{
+	/* Acquire: pairs with the release in start_locked(); what a start
+	 * wrote is visible to whoever sees it running. */
+	return __atomic_load_n(&kvfree_state, __ATOMIC_ACQUIRE) ==
+		KVFREE_STATE_RUNNING;
+}
 
 /* When a budget of bytes waits, and nothing runs that would free it: say so once. May
  * allocate and block as a write to stderr may. */
