@@ -28,12 +28,26 @@ enum kvfree_hook_place {
 };
 
 #ifdef KVFREE_CHECK
+# include <urcu/rawcheck.h>
+
 /* Called instead of abort(), which follows if it returns. */
 extern void (*kvfree_check_abort)(void);
 extern void (*kvfree_check_hook)(enum kvfree_hook_place place);
 
 /* When a grace period is reported first, instead of after 10000. */
 extern unsigned int kvfree_check_stall_msec;
+
+/* Around what runs with a record's lock held: urcu-rawcheck(1) knows by itself only of a
+ * pthread_spinlock_t. */
+static inline void kvfree_hook_raw_enter(void)
+{
+	urcu_rawcheck_enter();
+}
+
+static inline void kvfree_hook_raw_leave(void)
+{
+	urcu_rawcheck_leave();
+}
 
 static inline void kvfree_hook(enum kvfree_hook_place place)
 {
@@ -44,6 +58,14 @@ static inline void kvfree_hook(enum kvfree_hook_place place)
 		hook(place);
 }
 #else
+static inline void kvfree_hook_raw_enter(void)
+{
+}
+
+static inline void kvfree_hook_raw_leave(void)
+{
+}
+
 static inline void kvfree_hook(enum kvfree_hook_place place)
 {
 	(void) place;

@@ -265,7 +265,6 @@ static struct kvfree_record *record_alloc(struct kvfree_domain *domain)
 	if (!record)
 		return NULL;
 	memset(record, 0, sizeof(*record));
-	pthread_spin_init(&record->lock, PTHREAD_PROCESS_PRIVATE);
 	record->flavor = kvfree_domain_flavor(domain);
 	record->domain = domain;
 	record->cpu = -1;
@@ -592,7 +591,6 @@ static void record_free(struct kvfree_record *record)
 {
 	struct kvfree_domain *domain = record->domain;
 
-	pthread_spin_destroy(&record->lock);
 	__atomic_fetch_add(&domain->count.retired_queued, record->nr_queued,
 			__ATOMIC_RELAXED);
 	__atomic_fetch_add(&domain->count.owner_freed, record->nr_freed,
@@ -661,7 +659,7 @@ void kvfree_records_postfork(void)
 /* Reset a record in the child: its thread is gone, unless that is this one. */
 static void fork_reset(struct kvfree_record *record)
 {
-	pthread_spin_init(&record->lock, PTHREAD_PROCESS_PRIVATE);
+	kvfree_record_unlock(record);
 	record->refill_gate = 0;
 	record->nr_freed = record->nr_taken;
 	if (record == kvfree_tls.record[kvfree_domain_index(record->domain)])

@@ -14,6 +14,9 @@
  *
  * Locking discipline. kvfree_record.lock is *raw*: inside it there is only
  * bounded pointer work, no call that could block, allocate or fault on a lock.
+ * It is a spinlock made of one exchange and one store, in the caller's own code: calls of
+ * pthread_spin_trylock() and pthread_spin_unlock() cost a tenth of a deferring call, and
+ * POSIX does not say that a signal handler may make them.
  *
  *  - Raw contexts take it with kvfree_record_trylock() only. When it is held
  *    (by a preempted worker, or by the very code that this signal handler
@@ -29,7 +32,6 @@
  * need no lock, and a record's address is valid until urcu_kvfree_exit().
  */
 
-#include <pthread.h>
 #include <sys/types.h>
 
 #include "domain.h"
@@ -57,7 +59,7 @@ enum {
 
 struct kvfree_record {
 	/* What the fast path touches comes first. */
-	pthread_spinlock_t lock;
+	int lock;		/* atomic: 1 while it is held */
 	int state;		/* atomic */
 	const struct rcu_flavor_struct *flavor;	/* read-only */
 	struct kvfree_domain *domain;		/* read-only */
@@ -135,12 +137,18 @@ struct kvfree_record *kvfree_record_find(const struct rcu_flavor_struct *flavor)
 
 static inline bool kvfree_record_trylock(struct kvfree_record *record)
 {
-	return pthread_spin_trylock(&record->lock) == 0;
+	/* Acquire: pairs with the release in kvfree_record_unlock(). */
+	if (__atomic_exchange_n(&record->lock, 1, __ATOMIC_ACQUIRE))
+		return false;
+	kvfree_hook_raw_enter();
+	return true;
 }
 
 static inline void kvfree_record_unlock(struct kvfree_record *record)
 {
-	pthread_spin_unlock(&record->lock);
+	kvfree_hook_raw_leave();
+	/* Release: pairs with the acquire in kvfree_record_trylock(). */
+	__atomic_store_n(&record->lock, 0, __ATOMIC_RELEASE);
 }
 
 void kvfree_record_lock(struct kvfree_record *record);

@@ -11,8 +11,6 @@
 #include <limits.h>
 #include <sys/resource.h>
 
-#include <urcu/rawcheck.h>
-
 #include "kvtest.h"
 #include "area.h"
 #include "cache.h"
@@ -27,7 +25,7 @@
 static inline void kvinside_lock(struct kvfree_record *record)
 {
 	kvfree_record_lock(record);
-	urcu_rawcheck_disown(&record->lock);
+	kvfree_hook_raw_leave();
 }
 
 /* The calling thread's record, made if need be. */

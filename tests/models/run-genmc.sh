@@ -46,6 +46,8 @@ chain	caught	relaxed-push	emergency.h	s/__ATOMIC_RELEASE, __ATOMIC_RELAXED/__ATO
 chain	caught	cookie-first	domain.c	/chain->cookie = kvfree_gp_cookie/d;s/chain->head = kvfree_emergency_take/chain->cookie = kvfree_gp_cookie(\&domain->gp); &/
 chain	caught	chain-grows	domain.c	s/closed = !chain->head \&\& !chain->taken;/closed = !chain->taken;/;s/chain->cookie = kvfree_gp_cookie(&domain->gp);/if (!chain->cookie) &/
 walks	pass	as-built
+walks	caught	relaxed-lock	record.h	/^static inline bool kvfree_record_trylock/,/^}/s/__ATOMIC_ACQUIRE/__ATOMIC_RELAXED/
+walks	caught	relaxed-unlock	record.h	/^static inline void kvfree_record_unlock/,/^}/s/__ATOMIC_RELEASE/__ATOMIC_RELAXED/
 walks	caught	no-hands-wait	reap.c	/^void kvfree_reap_chain/,/^}/s/kvfree_hands_wait(domain);//
 walks	caught	hand-late	reap.c	/^bool kvfree_piece_take/,/^}/{/kvfree_hand_open/d;s/return piece_collect(domain, piece);/{ bool more = piece_collect(domain, piece); kvfree_hand_open(domain, \&piece->hand); return more; }/;}
 walks	caught	no-owner-wait	reap.c	/^void kvfree_reap_record/,/^}/s/kvfree_record_wait_owner(record);//
@@ -76,7 +78,7 @@ explore()
 	timeout "$seconds" "$genmc" --rc11 --disable-estimation \
 		--disable-warn-on-unfreed-memory --disable-function-inliner -- \
 		-w -D_GNU_SOURCE -D__thread= -Dpthread_cond_t=int \
-		-Dpthread_key_t=int -Dpthread_spinlock_t=int \
+		-Dpthread_key_t=int \
 		-I"$tmp/src" -I"$top/include" -I"$here/genmc" \
 		"$here/genmc/$1.c" >"$tmp/out" 2>&1
 	status=$?

@@ -17,17 +17,18 @@ use warnings;
 
 my @entries = qw(urcu_kvfree_rcu_offset_flavor urcu_kvfree_rcu_try_flavor
 	urcu_kvfree_rcu_channel_offset_flavor);
-# An atomic, and the two cold functions.
-my %fast = map { $_ => 1 } qw(pthread_spin_trylock pthread_spin_unlock
-	raw_slow emergency_queue);
+# The two cold functions.
+my %fast = map { $_ => 1 } qw(raw_slow emergency_queue);
+# An exchange, where the compiler leaves the choice of instructions to the loader.
+$fast{$_} = 1 for qw(__aarch64_swp4_acq);
 # Undoing what debugging did; a flag is tested before it.
 $fast{kvfree_debug_forget} = 1;
-# Atomics, two bare system calls, a store into the thread's own descriptor and a load
+# Two bare system calls, a store into the thread's own descriptor and a load
 # from it, the processor's number (memory that the kernel shares), the
 # address of errno, and the end of a process whose stack is smashed.
-my %outside = map { $_ => 1 } qw(pthread_spin_trylock pthread_spin_unlock
-	timerfd_gettime timerfd_settime pthread_setspecific pthread_getcpuclockid
-	pthread_self sched_getcpu __errno_location __stack_chk_fail);
+my %outside = map { $_ => 1 } qw(timerfd_gettime timerfd_settime
+	pthread_setspecific pthread_getcpuclockid pthread_self sched_getcpu
+	__errno_location __stack_chk_fail);
 # Where the program has closed the library's descriptors, from this function only.
 my %beside = (hang_up => { map { $_ => 1 } qw(fstat fstat64 __fxstat
 	__fxstat64 syscall) });

@@ -43,10 +43,7 @@ static int through_while_standing;
 
 static bool is_locked(struct kvfree_record *record)
 {
-	if (pthread_spin_trylock(&record->lock) != 0)
-		return true;
-	pthread_spin_unlock(&record->lock);
-	return false;
+	return __atomic_load_n(&record->lock, __ATOMIC_RELAXED);
 }
 
 /* The holder: busy, not asleep, until the owner is through. */

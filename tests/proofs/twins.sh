@@ -97,7 +97,7 @@ twin twin-free-neverfree "raw call frees a ripe object" fail \
 if command -v perl >/dev/null && command -v objdump >/dev/null; then
 	code twin-alloc "page allocated in the raw path" \
 		'posix_memalign can be reached'
-	code twin-blind "record's lock waited for" 'goes to pthread_spin_lock'
+	code twin-blind "record's lock waited for" 'goes to kvfree_record_lock'
 	code twin-lazy "symbols bound at their first use" 'no BIND_NOW'
 	code twin-tls "thread-local storage found by a call" '__tls_get_addr'
 fi

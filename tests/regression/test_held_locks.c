@@ -36,10 +36,9 @@ static void free_none(size_t nr, void **ptrs, void *priv)
 static void stay(void)
 {
 	unsigned int nr = __atomic_fetch_add(&held, 1, __ATOMIC_RELEASE);
-	struct kvfree_record *record = kvfree_record_own(kvfree_domain_get(rcu));
 
 	/* The test holds it, not the raw call, as far as urcu-rawcheck goes. */
-	urcu_rawcheck_disown(&record->lock);
+	kvfree_hook_raw_leave();
 	kvtest_sleep_msec(1 + nr % 3);
 }
 

@@ -12,10 +12,9 @@
  * assertion that fails, an access to memory that was freed, a second free, and
  * two accesses that nothing orders if one of them is not atomic.
  *
- * Locks have the orders that the C library promises and no more. A thread that
- * would wait is cut off there: the executions in which it comes later and does
- * not wait are tried as well. With HARNESS_LOCK_WAITS, so is a thread that would find a
- * record's lock held.
+ * Mutexes have the orders that the C library promises and no more. A thread that would
+ * wait is cut off there, also where it would try a record's lock once more: the
+ * executions in which it comes later and does not wait are tried as well.
  */
 
 #include <genmc.h>
@@ -23,42 +22,16 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
+#include <urcu/arch.h>
 #include <urcu/call-rcu.h>
 #include <urcu/flavor.h>
 
+/* The next look at a lock that is held. */
+#undef caa_cpu_relax
+#define caa_cpu_relax()	__VERIFIER_assume(false)
+
 /* ------------------------------------------------------------------ */
 /* The C library                                                      */
-
-static inline int pthread_spin_init(pthread_spinlock_t *lock, int shared)
-{
-	(void) shared;
-	*lock = 0;
-	return 0;
-}
-
-static inline int pthread_spin_destroy(pthread_spinlock_t *lock)
-{
-	(void) lock;
-	return 0;
-}
-
-static inline int pthread_spin_trylock(pthread_spinlock_t *lock)
-{
-	int unlocked = 0;
-	bool locked = __atomic_compare_exchange_n(lock, &unlocked, 1, false,
-			__ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-
-#ifdef HARNESS_LOCK_WAITS
-	__VERIFIER_assume(locked);
-#endif
-	return !locked;
-}
-
-static inline int pthread_spin_unlock(pthread_spinlock_t *lock)
-{
-	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
-	return 0;
-}
 
 static inline int pthread_cond_init(pthread_cond_t *cond, const void *attr)
 {

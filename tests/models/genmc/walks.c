@@ -9,8 +9,6 @@
  * free, and what the free function wrote is visible.
  */
 
-#define HARNESS_LOCK_WAITS
-
 #include "harness.h"
 
 #include <string.h>
