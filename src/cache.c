@@ -119,9 +119,12 @@ void kvfree_cache_trim(struct kvfree_record *record, unsigned int keep,
 	}
 }
 
-/* The target follows the most pages that were out at a time since the last tick, or falls
- * by a quarter; a cache that is not used at all shrinks to one page. While memory is short
- * there is no lower limit. */
+/*
+ * The target follows the most pages that were out at a time since the last tick. If it was
+ * more, it falls by a sixteenth, since some ticks need more than others, or by a quarter if
+ * no page was used. A cache that is not used for long shrinks to one page. While memory is
+ * short there is no lower limit.
+ */
 bool kvfree_cache_age(struct kvfree_record *record,
 		struct kvfree_page_list *spare)
 {
@@ -136,7 +139,7 @@ bool kvfree_cache_age(struct kvfree_record *record,
 		record->idle_ticks++;
 	if (record->idle_ticks == KVFREE_IDLE_TICKS && least > 1)
 		least = 1;
-	record->target -= record->target / 4;
+	record->target -= used ? (record->target + 15) / 16 : record->target / 4;
 	if (record->target < used && kvfree_setting(min_cached_pages))
 		record->target = used;
 	if (record->target > KVFREE_MAX_TARGET)

@@ -243,18 +243,32 @@ TEST(the_target_falls_by_quarters_to_the_setting)
 {
 	record->target = 100;
 	push(100);
-	record->pages_used = 1;
 	assert_true(age());
 	assert_int_equal(record->target, 75);
 	assert_int_equal(kvinside_cached(record), 75);
-	record->pages_used = 1;
 	age();
 	assert_int_equal(record->target, 57);
+	record->target = 6;
+	age();
+	assert_int_equal(record->target, 5);
+	assert_int_equal(kvinside_cached(record), 5);
+}
+
+TEST(the_target_of_a_cache_in_use_falls_by_sixteenths)
+{
+	record->target = 100;
+	push(100);
+	record->pages_used = 1;
+	assert_true(age());
+	assert_int_equal(record->target, 93);
+	assert_int_equal(kvinside_cached(record), 93);
 	record->target = 6;
 	record->pages_used = 1;
 	age();
 	assert_int_equal(record->target, 5);
-	assert_int_equal(kvinside_cached(record), 5);
+	record->pages_used = 1;
+	age();
+	assert_int_equal(record->target, 5);
 }
 
 TEST(the_target_follows_what_is_used_up_to_a_limit)
@@ -799,6 +813,7 @@ int main(void)
 		test(an_emptied_page_stays_with_who_has_it_when_a_try_finds_the_lock_held),
 		test(an_emptied_page_of_a_record_that_nobody_has_goes_to_the_allocator),
 		test(the_target_falls_by_quarters_to_the_setting),
+		test(the_target_of_a_cache_in_use_falls_by_sixteenths),
 		test(the_target_follows_what_is_used_up_to_a_limit),
 		test(the_target_follows_what_is_out_at_a_time),
 		test(a_cache_that_is_not_used_shrinks_to_one_page),
