@@ -129,7 +129,7 @@ static void print_help(void)
 		"                    the peers; with -keep they leave the objects alone\n"
 		"  sync              synchronize_rcu() and free()\n"
 		"  none              free() at once, no deferral\n"
-		"  lock              spin trylock, store, unlock: the floor of a raw call\n"
+		"  lock              spin trylock, store, unlock, by the C library\n"
 		"\nExit status: 0 measured, 1 objects were lost, 2 wrong use,\n"
 		"3 no memory or threads, 77 not built in.\n");
 }

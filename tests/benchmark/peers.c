@@ -5,8 +5,8 @@
  * peers.c - what has no liburcu flavor: the floors and Concurrency Kit
  *
  * none		malloc and free at once: what deferral is added to
- * lock		pthread_spin_trylock, one store, unlock: the least that a raw
- *		call with its own lock can cost
+ * lock		pthread_spin_trylock, one store, unlock: what a raw call is measured
+ *		against
  * ck_epoch	Concurrency Kit's epochs: the updater polls every ck_poll calls and
  *		frees its own, as ck's documents suggest
  */
