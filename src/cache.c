@@ -120,10 +120,10 @@ void kvfree_cache_trim(struct kvfree_record *record, unsigned int keep,
 }
 
 /*
- * The target follows the most pages that were out at a time since the last tick. If it was
- * more, it falls by a sixteenth, since some ticks need more than others, or by a quarter if
- * no page was used. A cache that is not used for long shrinks to one page. While memory is
- * short there is no lower limit.
+ * The target rises to what a tick used: the most by which the pages taken were ahead of
+ * those that came back. A target that is higher falls by a sixteenth, since some ticks use
+ * more than others, or by a quarter if nothing was used. A cache that is not used for long
+ * shrinks to one page. While memory is short there is no lower limit.
  */
 bool kvfree_cache_age(struct kvfree_record *record,
 		struct kvfree_page_list *spare)

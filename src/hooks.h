@@ -8,8 +8,8 @@
  * hooks.h - places where a test can step in
  *
  * In the check build (KVFREE_CHECK) each place calls kvfree_check_hook, when it is
- * set, on the thread that gets there. In the library that is installed
- * the places compile to nothing.
+ * set, on the thread that gets there, and urcu-rawcheck(1) learns when a record's lock is
+ * held. In the library that is installed all this compiles to nothing.
  */
 
 enum kvfree_hook_place {

@@ -90,9 +90,9 @@ struct kvfree_record {
 	unsigned int nr_cached;		/* under lock: length of cache */
 	unsigned int target;		/* under lock: what a refill fills to */
 	bool starved;			/* under lock: a call found no page */
-	unsigned int pages_out;		/* under lock: taken since the last tick, and
-					 * not emptied again */
-	unsigned int pages_used;	/* under lock: the most of them at a time */
+	unsigned int pages_out;		/* under lock: pages taken since the last tick,
+					 * less those that came back */
+	unsigned int pages_used;	/* under lock: the most that this has been */
 	unsigned int idle_ticks;	/* under lock: ticks without use */
 	int refill_gate;		/* atomic: 1 from request to refill */
 

@@ -135,7 +135,7 @@ static void produce(struct kvfree_record *record)
 static void calm(struct kvfree_record *record)
 {
 	kvfree_record_lock(record);
-	record->pages_used = 0;
+	record->pages_used = record->pages_out = 0;
 	record->idle_ticks = KVFREE_IDLE_TICKS;
 	kvfree_record_unlock(record);
 }

@@ -271,13 +271,14 @@ def summary(program, moved, left, drops, inits):
     print("%d of %d calls move to liburcu-kvfree." % (len(moved), calls))
     section("Left as they are", [(call.place, "%s: %s" % (shown(call), why))
                                  for call, why in left.items()])
-    section("Left unread, as spatch skips or does not understand the lines around them",
+    section("Not looked at, as spatch skips or does not understand the lines around them",
             list(program.unseen()))
     section("Callbacks that are dropped, with their prototypes",
             [(place, fn + ("()" if program.is_static(place, fn) else
                            "(), which is not static: does another file use it?"))
              for place, fn in drops.items()])
-    section("Calls that may wait, as before, but are in a section, which is wrong, or under a lock",
+    section("Calls that wait inside a read-side section or under a lock, as they did before: check"
+            " them",
             [(call.place, "%s: after %s()" % (text, program.held[call.place]))
              for call, text in moved.items()
              if "_mightsleep" in text and call.place in program.held])
@@ -289,7 +290,8 @@ def summary(program, moved, left, drops, inits):
             " them",
             [(place, fn + "()") for place, fn in program.barriers.items()
              if place[0] in program.files])
-    section("Programs that look at their file descriptors, and call urcu_kvfree_init(NULL) first now",
+    section("Programs that look at their file descriptors: main() calls urcu_kvfree_init(NULL)"
+            " first",
             [(place, "main()") for place in inits])
     if moved:
         print("Link with liburcu-kvfree. Call urcu_kvfree_init() in main(), after daemon() and"

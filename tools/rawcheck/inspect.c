@@ -189,8 +189,8 @@ const char *rc_refusal(const char *path)
 		sanitizer = rc_linked_sanitizer(&image);
 	rc_image_close(&image);
 	if (sanitizer)
-		return rc_format("it is built with %s, which bears no other "
-				"library in front of it; build it without",
+		return rc_format("it is built with %s, which must be the "
+				"first library to be loaded; build it without",
 				sanitizer);
 	return NULL;
 }

@@ -14,7 +14,8 @@
  *
  * Mutexes have the orders that the C library promises and no more. A thread that would
  * wait is cut off there, also where it would try a record's lock once more: the
- * executions in which it comes later and does not wait are tried as well.
+ * executions in which it comes later and does not wait are tried as well. So no
+ * worker is seen to leave a record alone.
  */
 
 #include <genmc.h>
