@@ -84,10 +84,11 @@ static bool is_zero(const void *ptr, size_t size)
 
 TEST(small_comes_from_malloc_and_large_from_the_range)
 {
-	void *small = urcu_kvmalloc(128 * KIB - 1);
-	void *large = urcu_kvmalloc(128 * KIB);
+	void *small, *large;
 
 	kvinside_needs_range();
+	small = urcu_kvmalloc(128 * KIB - 1);
+	large = urcu_kvmalloc(128 * KIB);
 	assert_non_null(small);
 	assert_non_null(large);
 	assert_false(is_large(small));
@@ -103,9 +104,10 @@ TEST(small_comes_from_malloc_and_large_from_the_range)
 
 TEST(large_sizes_are_rounded_up_to_pages)
 {
-	void *ptr = urcu_kvmalloc(LARGE + 1);
+	void *ptr;
 
 	kvinside_needs_range();
+	ptr = urcu_kvmalloc(LARGE + 1);
 	assert_int_equal(large_bytes(), LARGE + 4096);
 	fill(ptr, LARGE + 1, 1);
 	urcu_kvfree(ptr);

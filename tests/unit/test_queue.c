@@ -203,9 +203,10 @@ TEST(null_is_queued_by_no_call)
 
 TEST(large_memory_goes_to_a_page_of_its_own_channel)
 {
-	void *large = urcu_kvmalloc(1 << 20);
+	void *large;
 
 	kvinside_needs_range();
+	large = urcu_kvmalloc(1 << 20);
 	queue_clean(1);
 	urcu_kvfree_rcu_mightsleep_flavor(&kvgp_flavor, large);
 	assert_int_equal(record->open[KVFREE_CHANNEL_MALLOC]->nr, 1);

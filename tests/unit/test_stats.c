@@ -100,9 +100,10 @@ TEST(pages_are_those_cached_and_those_in_use)
 
 TEST(large_bytes_belong_to_no_flavor)
 {
-	void *large = urcu_kvmalloc(300000);
+	void *large;
 
 	kvinside_needs_range();
+	large = urcu_kvmalloc(300000);
 	assert_int_equal(now().large_bytes, 303104);
 	assert_int_equal(kvtest_stats(NULL).large_bytes, 303104);
 	urcu_kvfree(large);
