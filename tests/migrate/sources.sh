@@ -102,6 +102,9 @@ try()
 	[ $compiled -ge "$5" ] || fail "$1: $compiled changed files compile, not $5 or more"
 }
 
+for source; do
+	programs | grep -q "^$source|" || { echo "sources.sh: no source $source" >&2; exit 2; }
+done
 mkdir -p "$tool" || exit 1
 cp "$top_srcdir"/tools/migrate/*.cocci "$top_srcdir/tools/migrate/plan.py" \
 	"$top_builddir/tools/migrate/urcu-kvfree-migrate" "$tool"
