@@ -176,15 +176,16 @@ use 'struct rcu_head' 8 'urcu_kvfree_rcu()' | bad no-argument
 use 'struct rcu_head' 8 'urcu_kvfree_rcu(node, head, head)' | bad three
 use 'struct rcu_head' 8 'urcu_kvfree_rcu((void *) node, head)' | bad void-pointer
 
-# The short names mean one flavor throughout a file: with another one's map in force each
-# is an error that says what to do. What names its flavor goes on working.
+# late LINES BODY [LAST-LINE]: the short names mean one flavor throughout a file. With another
+# one's map in force each is an error that says what to do, whether or not the header is
+# included again. What names its flavor goes on working.
 late()
 {
 	cat <<EOT
 #include <urcu.h>
 #include <urcu/kvfree.h>
 $1
-#include <urcu/kvfree.h>
+${3-#include <urcu/kvfree.h>}
 
 struct node { int value; struct rcu_head head; };
 
@@ -213,6 +214,8 @@ short='urcu_kvfree_rcu(node, head);
 	urcu_kvfree_get_stats(stats, sizeof(*stats));'
 advice='error.*the flavor changed after.*or use the calls that end in _flavor'
 late '#include <urcu-bp.h>' "$short" | bad second-flavor "$advice" 10
+late '#include <urcu-bp.h>' "$short" '' | bad second-flavor-last "$advice" 10
+late '#include <urcu/urcu-bp.h>' "$short" '' | bad second-flavor-last-by-its-map "$advice" 10
 late '#undef URCU_API_MAP
 #include <urcu/urcu-qsbr.h>' "$short" | bad second-flavor-without-map "$advice" 10
 late '#include <urcu-bp.h>' '' | good second-flavor-named
