@@ -462,10 +462,12 @@ enum urcu_kvfree_debug {
 /*
  * Finds errors of the program that uses the library; slow. An object that is queued
  * twice is reported with a backtrace, and the second queueing is ignored. A _mightsleep
- * call inside a read-side section is reported too, whether it would wait or not (with
- * QSBR, where that cannot be told, each such call is a quiescent state). STRICT also
- * begins grace periods at once and poisons objects of malloc() before they are freed.
- * Set it before the first start in the process.
+ * call inside a read-side section is reported too, whether it would wait or not. The
+ * section is noticed if it is of the call's flavor, or of one that the process has used
+ * with this library before (with QSBR, used here or not, it cannot be told: each such
+ * call is a quiescent state). STRICT also begins grace periods at once and poisons
+ * objects of malloc() before they are freed. Set it before the first start in the
+ * process.
  */
 int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
 		enum urcu_kvfree_debug debug);
