@@ -5,7 +5,8 @@
 # newer_liburcu.sh - no source relies on <urcu/flavor.h> to bring bool
 #
 # Since 0.14 that header uses bool without <stdbool.h>. Every file that includes it
-# compiles with one that does so, whatever liburcu is installed.
+# compiles with one that does so, whatever liburcu is installed; and so do programs, which
+# include it before or after <urcu/kvfree.h>, or both.
 
 set -u
 . "$top_srcdir/tests/regression/functions.sh"
@@ -40,5 +41,34 @@ for file in $(grep -rl '^#include <urcu/flavor.h>' "$top_srcdir/src" \
 	compile "$file" || { echo "FAIL: $file"; failed=1; }
 done
 test "$files" -ge 3 || { echo "FAIL: only $files files"; failed=1; }
+
+# Since then the headers of the flavors bring bool, and include flavor.h.
+cat >"$dir/urcu/urcu-memb.h" <<'END'
+#include <stdbool.h>
+#include_next <urcu/urcu-memb.h>
+END
+
+# user NAME LINE...: a program that begins with the lines.
+user()
+{
+	name=$1
+	shift
+	{
+		printf '%s\n' "$@"
+		cat <<'END'
+struct node { struct rcu_head head; };
+
+static inline int put(struct node *node)
+{
+	urcu_kvfree_rcu(node, head);
+	return urcu_kvfree_rcu_barrier_flavor(&urcu_memb_flavor);
+}
+END
+	} >"$dir/$name.c"
+	compile "$dir/$name.c" || { echo "FAIL: $name"; failed=1; }
+}
+
+user user '#include <urcu.h>' '#include <urcu/kvfree.h>'
+user user-of-flavors '#include <urcu.h>' '#include <urcu/kvfree.h>' '#include <urcu/flavor.h>'
 echo "newer_liburcu.sh: $files files"
 exit $failed
