@@ -122,6 +122,15 @@ bool kvtest_has_proc(void);
 			kvtest_skip("there is no /proc");		\
 	} while (0)
 
+/* Whether a socket reaches this machine: a build daemon may have no network at all. */
+bool kvtest_has_loopback(void);
+
+#define kvtest_needs_loopback()						\
+	do {								\
+		if (!kvtest_has_loopback())				\
+			kvtest_skip("there is no loopback network");	\
+	} while (0)
+
 /* The file that this program was run from. */
 const char *kvtest_program(void);
 

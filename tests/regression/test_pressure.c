@@ -45,9 +45,11 @@ static void connect_ends(void)
 /* Started with a pressure descriptor of ours; a back-off of @msec. */
 static void begin(unsigned int msec)
 {
-	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+	struct urcu_kvfree_attr *attr;
 
+	kvtest_needs_loopback();
 	connect_ends();
+	attr = urcu_kvfree_attr_create();
 	kvfree_check_pressure_fd = theirs;
 	assert_int_equal(urcu_kvfree_attr_set_refill_backoff_msec(attr, msec),
 		0);

@@ -351,7 +351,7 @@ TEST(a_tick_that_could_not_be_armed_is_asked_for_again)
 /* ------------------------------------------------------------------ */
 /* Pressure: out-of-band data signals as the kernel's file does        */
 
-static int theirs, ours;
+static int theirs = -1, ours = -1;
 
 /* A connected pair over the loopback; AF_UNIX knows no urgent data. */
 static int connect_pair(void)
@@ -377,7 +377,7 @@ FIXTURE(begin_watched)
 {
 	memset(alarms, 0, sizeof(alarms));
 	pressures = 0;
-	if (connect_pair())
+	if (kvtest_has_loopback() && connect_pair())
 		return -1;
 	kvfree_check_pressure_fd = ours;
 	return start();
@@ -401,6 +401,7 @@ TEST(pressure_calls_its_handler)
 	const char urgent = '!';
 	char got;
 
+	kvtest_needs_loopback();
 	assert_false(is_pressed(NULL));
 	assert_int_equal(send(theirs, &urgent, 1, MSG_OOB), 1);
 	assert_true(kvtest_wait(is_pressed, NULL, KVTEST_LONG));
@@ -420,6 +421,7 @@ TEST(a_descriptor_that_breaks_is_closed_and_alarms_go_on)
 {
 	const struct linger reset = { 1, 0 };
 
+	kvtest_needs_loopback();
 	assert_int_equal(setsockopt(theirs, SOL_SOCKET, SO_LINGER, &reset,
 		sizeof(reset)), 0);
 	close(theirs);
