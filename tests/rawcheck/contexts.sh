@@ -103,7 +103,10 @@ int main()
 	return sum;
 }
 END
-if $CC -o "$work/guard" "$work/guard.cc" -lstdc++ 2>"$work/err"; then
+# For another architecture they name its dynamic linker.
+ldflags=$(sed -n 's/^LDFLAGS = *//p' "$top_builddir/Makefile")
+# shellcheck disable=SC2086
+if $CC -o "$work/guard" "$work/guard.cc" -lstdc++ $ldflags 2>"$work/err"; then
 	expect "guard" 99 '__cxa_guard_acquire() while holding' \
 		"$rawcheck" "$work/guard"
 	grep -q '^urcu-rawcheck: 1 finding' "$work/err" ||
@@ -132,7 +135,7 @@ END
 for options in "-O2 -fno-pie -no-pie" "-O2 -fPIE -pie" "-O0" "-x c++ -O2"; do
 	# shellcheck disable=SC2086
 	if $CC $options -I "$top_srcdir/include" -o "$work/fixed" \
-			"$work/fixed.c" 2>"$work/err"; then
+			"$work/fixed.c" $ldflags 2>"$work/err"; then
 		expect "built with $options" 99 'inside a raw section' \
 			"$rawcheck" "$work/fixed"
 		expect "built with $options, alone" 0 "" "$work/fixed"

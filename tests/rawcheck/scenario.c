@@ -444,12 +444,16 @@ static void *jump_main(void *room)
 /* Once with the alternate stack below the thread's own, once above. */
 static int scenario_jump_from_alternate_stack(void)
 {
-	char high[STACK_SIZE];
+	const size_t bytes = 1 << 20;
+	pthread_attr_t attr;
 	pthread_t thread;
+	char *both;
 
 	jump_main(malloc(STACK_SIZE));
-	CHECK((uintptr_t) pthread_self() < (uintptr_t) high);
-	CHECK(pthread_create(&thread, NULL, jump_main, high) == 0);
+	CHECK(posix_memalign((void **) &both, 1 << 16, bytes + STACK_SIZE) == 0);
+	CHECK(pthread_attr_init(&attr) == 0);
+	CHECK(pthread_attr_setstack(&attr, both, bytes) == 0);
+	CHECK(pthread_create(&thread, &attr, jump_main, both + bytes) == 0);
 	CHECK(pthread_join(thread, NULL) == 0);
 	return 0;
 }
