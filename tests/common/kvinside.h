@@ -102,11 +102,8 @@ static inline bool kvinside_has_range(void)
 }
 
 /* Skips a test of the range where there is none. */
-#define kvinside_needs_range()						\
-	do {								\
-		if (!kvinside_has_range())				\
-			kvtest_skip("32 bits, or an RLIMIT_AS");	\
-	} while (0)
+#define kvinside_needs_range()	\
+	kvtest_needs(kvinside_has_range(), "32 bits, or an RLIMIT_AS")
 
 /* Records of @domain, in whatever state. */
 static inline unsigned int kvinside_count_records(

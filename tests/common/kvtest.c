@@ -8,13 +8,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -178,20 +176,6 @@ struct urcu_kvfree_stats kvtest_stats(const struct rcu_flavor_struct *rcu)
 bool kvtest_has_proc(void)
 {
 	return access("/proc/self/task", X_OK) == 0;
-}
-
-bool kvtest_has_loopback(void)
-{
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(1) };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	bool has;
-
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	/* Sends nothing, but looks for the way. */
-	has = fd >= 0 && connect(fd, (struct sockaddr *) &addr, sizeof(addr)) == 0;
-	if (fd >= 0)
-		close(fd);
-	return has;
 }
 
 const char *kvtest_program(void)

@@ -115,21 +115,16 @@ struct urcu_kvfree_stats kvtest_stats(const struct rcu_flavor_struct *rcu);
 /* Whether there is a /proc, which a chroot or a sandbox may not have. */
 bool kvtest_has_proc(void);
 
+/* Skips a test unless @has is true; @why is what is printed. */
+#define kvtest_needs(has, why)						\
+	do {								\
+		if (!(has))						\
+			kvtest_skip(why);				\
+	} while (0)
+
 /* Skips a test that can see what it looks for only in /proc. */
-#define kvtest_needs_proc()						\
-	do {								\
-		if (!kvtest_has_proc())					\
-			kvtest_skip("there is no /proc");		\
-	} while (0)
-
-/* Whether a socket reaches this machine: a build daemon may have no network at all. */
-bool kvtest_has_loopback(void);
-
-#define kvtest_needs_loopback()						\
-	do {								\
-		if (!kvtest_has_loopback())				\
-			kvtest_skip("there is no loopback network");	\
-	} while (0)
+#define kvtest_needs_proc()	\
+	kvtest_needs(kvtest_has_proc(), "there is no /proc")
 
 /* The file that this program was run from. */
 const char *kvtest_program(void);

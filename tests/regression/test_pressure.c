@@ -8,9 +8,7 @@
  * trigger is.
  */
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,6 +16,7 @@
 #include "cmocka-all.h"
 #include "kvarena.h"
 #include "kvinside.h"
+#include "kvloopback.h"
 #include "pressure.h"
 
 #define rcu	(&urcu_memb_flavor)
@@ -25,30 +24,13 @@
 static int ours = -1;	/* our end; the library closes the other */
 static int theirs = -1;
 
-static void connect_ends(void)
-{
-	struct sockaddr_in addr = { .sin_family = AF_INET };
-	socklen_t size = sizeof(addr);
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(listener, (void *) &addr, sizeof(addr)), 0);
-	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(getsockname(listener, (void *) &addr, &size), 0);
-	ours = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(connect(ours, (void *) &addr, sizeof(addr)), 0);
-	theirs = accept(listener, NULL, NULL);
-	assert_true(theirs >= 0);
-	close(listener);
-}
-
 /* Started with a pressure descriptor of ours; a back-off of @msec. */
 static void begin(unsigned int msec)
 {
 	struct urcu_kvfree_attr *attr;
 
-	kvtest_needs_loopback();
-	connect_ends();
+	kvloopback_needed();
+	assert_int_equal(kvloopback_pair(&ours, &theirs), 0);
 	attr = urcu_kvfree_attr_create();
 	kvfree_check_pressure_fd = theirs;
 	assert_int_equal(urcu_kvfree_attr_set_refill_backoff_msec(attr, msec),

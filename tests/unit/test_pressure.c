@@ -8,40 +8,20 @@
  */
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "cmocka-all.h"
 #include "kvarena.h"
 #include "kvgp.h"
 #include "kvinside.h"
+#include "kvloopback.h"
 #include "pressure.h"
 
 static int theirs = -1, ours = -1;
 
-/* A connected pair over the loopback; AF_UNIX knows no urgent data. */
-static int connect_pair(void)
-{
-	struct sockaddr_in addr = { .sin_family = AF_INET };
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-	socklen_t len = sizeof(addr);
-
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (listener < 0 || bind(listener, (struct sockaddr *) &addr, len) ||
-	    listen(listener, 1) ||
-	    getsockname(listener, (struct sockaddr *) &addr, &len))
-		return -1;
-	theirs = socket(AF_INET, SOCK_STREAM, 0);
-	if (theirs < 0 || connect(theirs, (struct sockaddr *) &addr, len))
-		return -1;
-	ours = accept(listener, NULL, NULL);
-	close(listener);
-	return ours < 0 ? -1 : 0;
-}
-
 FIXTURE(begin)
 {
-	if (kvtest_has_loopback() && connect_pair())
+	if (kvloopback_exists() && kvloopback_pair(&theirs, &ours))
 		return -1;
 	kvfree_check_pressure_fd = ours;
 	kvtest_start(60000, 2);
@@ -54,8 +34,7 @@ FIXTURE(begin)
 FIXTURE(end)
 {
 	urcu_kvfree_exit();
-	close(theirs);
-	return 0;
+	return theirs < 0 ? 0 : close(theirs);
 }
 
 static bool nothing_is_left(void *unused)
@@ -69,7 +48,7 @@ TEST(pressure_frees_what_is_queued_and_drops_the_caches)
 	const char urgent = '!';
 	char got;
 
-	kvtest_needs_loopback();
+	kvloopback_needed();
 	urcu_kvfree_rcu_flavor(&kvgp_flavor, kvarena_object(), head);
 	urcu_kvfree_rcu_mightsleep_flavor(&kvgp_flavor, kvarena_object());
 	kvinside_settle();
@@ -111,7 +90,7 @@ TEST(one_signal_is_enough)
 	const char urgent = '!';
 	char got;
 
-	kvtest_needs_loopback();
+	kvloopback_needed();
 	kvgp_hold();
 	kvinside_record(&kvgp_flavor);
 	urcu_kvfree_rcu_flavor(&kvgp_flavor, kvarena_object(), head);
@@ -136,7 +115,7 @@ TEST(relief_waits_for_no_grace_period)
 	const char urgent = '!';
 	uint64_t gp = kvgp_begun();
 
-	kvtest_needs_loopback();
+	kvloopback_needed();
 	kvgp_hold();
 	urcu_kvfree_rcu_mightsleep_flavor(&kvgp_flavor, kvarena_object());
 	kvinside_settle();
@@ -159,7 +138,7 @@ TEST(a_descriptor_that_breaks_is_closed_and_nothing_else_stops)
 {
 	const struct linger reset = { 1, 0 };
 
-	kvtest_needs_loopback();
+	kvloopback_needed();
 	assert_int_equal(setsockopt(theirs, SOL_SOCKET, SO_LINGER, &reset,
 		sizeof(reset)), 0);
 	close(theirs);

@@ -8,7 +8,6 @@
  */
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -17,6 +16,7 @@
 #include "conf.h"
 #include "kvfault.h"
 #include "kvinside.h"
+#include "kvloopback.h"
 #include "pressure.h"
 
 static struct kvfree_timer *const timer = &kvfree_timer;
@@ -353,31 +353,11 @@ TEST(a_tick_that_could_not_be_armed_is_asked_for_again)
 
 static int theirs = -1, ours = -1;
 
-/* A connected pair over the loopback; AF_UNIX knows no urgent data. */
-static int connect_pair(void)
-{
-	struct sockaddr_in addr = { .sin_family = AF_INET };
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-	socklen_t len = sizeof(addr);
-
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (listener < 0 || bind(listener, (struct sockaddr *) &addr, len) ||
-	    listen(listener, 1) ||
-	    getsockname(listener, (struct sockaddr *) &addr, &len))
-		return -1;
-	theirs = socket(AF_INET, SOCK_STREAM, 0);
-	if (theirs < 0 || connect(theirs, (struct sockaddr *) &addr, len))
-		return -1;
-	ours = accept(listener, NULL, NULL);
-	close(listener);
-	return ours < 0 ? -1 : 0;
-}
-
 FIXTURE(begin_watched)
 {
 	memset(alarms, 0, sizeof(alarms));
 	pressures = 0;
-	if (kvtest_has_loopback() && connect_pair())
+	if (kvloopback_exists() && kvloopback_pair(&theirs, &ours))
 		return -1;
 	kvfree_check_pressure_fd = ours;
 	return start();
@@ -401,7 +381,7 @@ TEST(pressure_calls_its_handler)
 	const char urgent = '!';
 	char got;
 
-	kvtest_needs_loopback();
+	kvloopback_needed();
 	assert_false(is_pressed(NULL));
 	assert_int_equal(send(theirs, &urgent, 1, MSG_OOB), 1);
 	assert_true(kvtest_wait(is_pressed, NULL, KVTEST_LONG));
@@ -421,7 +401,7 @@ TEST(a_descriptor_that_breaks_is_closed_and_alarms_go_on)
 {
 	const struct linger reset = { 1, 0 };
 
-	kvtest_needs_loopback();
+	kvloopback_needed();
 	assert_int_equal(setsockopt(theirs, SOL_SOCKET, SO_LINGER, &reset,
 		sizeof(reset)), 0);
 	close(theirs);
