@@ -21,7 +21,6 @@ int kvfree_state;		/* atomic */
 static bool configured;		/* under start_lock: settings were published */
 static uint64_t failed_msec;	/* atomic: when a start failed; 0: none did */
 
-
 void kvfree_stopped(void)
 {
 	/* Release: as all stores of the state. */

@@ -20,7 +20,7 @@ my @entries = qw(urcu_kvfree_rcu_offset_flavor urcu_kvfree_rcu_try_flavor
 # The two cold functions.
 my %fast = map { $_ => 1 } qw(raw_slow emergency_queue);
 # An exchange, where the compiler leaves the choice of instructions to the loader.
-$fast{$_} = 1 for qw(__aarch64_swp4_acq);
+$fast{__aarch64_swp4_acq} = 1;
 # Undoing what debugging did; a flag is tested before it.
 $fast{kvfree_debug_forget} = 1;
 # Two bare system calls, a store into the thread's own descriptor and a load

@@ -5,6 +5,7 @@
 # What makes a context raw, and what ends it.
 
 . "$top_srcdir/tests/rawcheck/functions.sh"
+. "$top_srcdir/tests/regression/functions.sh"
 
 scenario=$top_builddir/tests/rawcheck/scenario
 
@@ -104,7 +105,7 @@ int main()
 }
 END
 # For another architecture they name its dynamic linker.
-ldflags=$(sed -n 's/^LDFLAGS = *//p' "$top_builddir/Makefile")
+ldflags=$(setting LDFLAGS)
 # shellcheck disable=SC2086
 if $CC -o "$work/guard" "$work/guard.cc" -lstdc++ $ldflags 2>"$work/err"; then
 	expect "guard" 99 '__cxa_guard_acquire() while holding' \
