@@ -135,12 +135,13 @@ static inline size_t kvfree_gp_budgets(const struct kvfree_gp *gp)
 		KVFREE_GP_MOST_BUDGETS;
 }
 
-/* Whether one runs that began not long ago. */
+/* Whether the one that runs began not long ago. Also true before it begins and after its
+ * end: its runner is not waiting for a reader then. */
 static inline bool kvfree_gp_is_young(const struct kvfree_gp *gp)
 {
 	uint64_t since = __atomic_load_n(&gp->since_msec, __ATOMIC_RELAXED);
 
-	return since && kvfree_now_msec() < since + KVFREE_GP_YOUNG_MSEC;
+	return !since || kvfree_now_msec() < since + KVFREE_GP_YOUNG_MSEC;
 }
 
 /* A grace period outside the numbers. */
