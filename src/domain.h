@@ -136,13 +136,13 @@ static inline void kvfree_domain_unpend(struct kvfree_domain *domain,
 	__atomic_fetch_sub(&domain->pending_bytes, bytes, __ATOMIC_RELAXED);
 }
 
-/* Whether as much waits for a grace period to begin as @times the budget. */
+/* Whether as much waits for a grace period to begin as @quarters of the budget. */
 static inline bool kvfree_domain_over_budget(struct kvfree_domain *domain,
-		size_t times)
+		size_t quarters)
 {
 	/* Relaxed: a hint, looked at again with the next page. */
-	return __atomic_load_n(&domain->uncovered, __ATOMIC_RELAXED) / times >=
-		kvfree_setting(batch_bytes);
+	return __atomic_load_n(&domain->uncovered, __ATOMIC_RELAXED) / quarters >=
+		kvfree_setting(batch_bytes) / KVFREE_ONE_BUDGET;
 }
 
 /*

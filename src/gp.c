@@ -18,7 +18,7 @@
 /* A grace period longer than this is reported, then at each doubling. */
 #define STALL_MSEC	10000
 /* Grace periods for which it counts that a runner lost its processor. */
-#define LOST_PERIODS	64
+#define LOST_PERIODS	256
 
 #ifdef KVFREE_CHECK
 unsigned int kvfree_check_stall_msec = STALL_MSEC;
@@ -54,33 +54,28 @@ static long times_preempted(void)
 	return usage.ru_nivcsw;
 }
 
-/*
- * Whether runners often lose their processor, since there are too many threads: each loss
- * counts for LOST_PERIODS grace periods, and more than two at a time are often.
- */
-static bool note_lost(struct kvfree_gp *gp, bool preempted)
+/* For how many more grace periods it counts that a runner lost its processor. */
+static void note_lost(struct kvfree_gp *gp, bool preempted)
 {
-	if (gp->lost && !preempted)
-		gp->lost--;
-	else if (preempted && gp->lost < 4 * LOST_PERIODS)
-		gp->lost += LOST_PERIODS;
-	return gp->lost > 2 * LOST_PERIODS;
+	unsigned int lost = gp->lost;
+
+	if (preempted)
+		lost = LOST_PERIODS;
+	else if (lost)
+		lost--;
+	/* Relaxed: a hint, written by the one runner. */
+	__atomic_store_n(&gp->lost, lost, __ATOMIC_RELAXED);
 }
 
-/*
- * How long short grace periods usually take, an average. It is 0 while runners often lose
- * their processor: objects that wait for long are cold then.
- */
-static void note_usual(struct kvfree_gp *gp, uint64_t nsec, bool preempted)
+/* How long short grace periods usually take, an average. */
+static void note_usual(struct kvfree_gp *gp, uint64_t nsec)
 {
 	uint64_t usual = gp->usual_nsec;
 
-	if (note_lost(gp, preempted))
-		usual = 0;
-	else if (nsec < KVFREE_GP_SHORT_NSEC && !preempted)
-		usual += nsec / 32 - usual / 32;
-	/* Relaxed: a hint, written by the one runner. */
-	__atomic_store_n(&gp->usual_nsec, usual, __ATOMIC_RELAXED);
+	/* Relaxed: as above. */
+	if (nsec < KVFREE_GP_SHORT_NSEC)
+		__atomic_store_n(&gp->usual_nsec,
+				usual + nsec / 32 - usual / 32, __ATOMIC_RELAXED);
 }
 
 /* How long grace periods take at present: the estimate rises at once and falls by quarters. */
@@ -100,7 +95,9 @@ static void note_length(struct kvfree_gp *gp, uint64_t nsec, bool preempted)
 {
 	bool unlucky = preempted && nsec / 1000000 < KVFREE_GP_YOUNG_MSEC;
 
-	note_usual(gp, nsec, preempted);
+	note_lost(gp, preempted);
+	if (!preempted)
+		note_usual(gp, nsec);
 	note_estimate(gp, unlucky ? 0 : nsec);
 	/* Relaxed, both: for the statistics. */
 	if (nsec / 1000000 > gp->longest_msec)

@@ -45,7 +45,8 @@ struct kvfree_gp {
 	uint64_t since_msec;	/* atomic: when it began, or 0 */
 	uint64_t estimate_nsec;	/* atomic: how long they take at present */
 	uint64_t usual_nsec;	/* atomic: an average of short ones */
-	unsigned int lost;	/* the runner's: how often runners lose their processor */
+	unsigned int lost;	/* atomic: for how many more it counts that a runner lost
+				 * its processor */
 	uint64_t longest_msec;	/* atomic: of all so far */
 	uint64_t count;		/* atomic: that were run */
 	uint64_t stall_since;	/* tick's service: the since_msec it watches */
@@ -63,6 +64,8 @@ struct kvfree_gp {
  * so on, up to KVFREE_GP_MOST_BUDGETS. */
 #define KVFREE_GP_CHEAP_NSEC	25000
 #define KVFREE_GP_MOST_BUDGETS	4
+/* Budgets are counted in quarters. */
+#define KVFREE_ONE_BUDGET	4
 
 /* The number of the first grace period that begins after now. Raw-safe. */
 static inline unsigned long kvfree_gp_cookie(struct kvfree_gp *gp)
@@ -119,20 +122,26 @@ static inline bool kvfree_gp_is_short(const struct kvfree_gp *gp)
 }
 
 /*
- * How many byte budgets a clean caller lets go by before it runs a grace period. One that
- * interrupts all processors (by membarrier, above all in a virtual machine) takes as long as
- * a few thousand calls: saving some is worth the memory. Long ones are run by a thread of
- * the library and cost the caller nothing.
+ * How many quarters of the byte budget a clean caller lets go by before it runs a grace period.
+ * One that interrupts all processors (by membarrier, above all in a virtual machine) takes as
+ * long as a few thousand calls: saving some is worth the memory. Long ones are run by a thread
+ * of the library and cost the caller nothing. Where runners lose their processor there are more
+ * threads than processors: each keeps what it has pending until it runs again, and finds it
+ * cold. There three quarters are enough.
  */
-static inline size_t kvfree_gp_budgets(const struct kvfree_gp *gp)
+static inline size_t kvfree_gp_quarters(const struct kvfree_gp *gp)
 {
 	uint64_t budgets = __atomic_load_n(&gp->usual_nsec, __ATOMIC_RELAXED) /
 			KVFREE_GP_CHEAP_NSEC;
 
-	if (budgets < 1 || !kvfree_gp_is_short(gp))
-		return 1;
-	return budgets < KVFREE_GP_MOST_BUDGETS ? (size_t) budgets :
-		KVFREE_GP_MOST_BUDGETS;
+	if (!kvfree_gp_is_short(gp))
+		return KVFREE_ONE_BUDGET;
+	if (__atomic_load_n(&gp->lost, __ATOMIC_RELAXED))
+		return KVFREE_ONE_BUDGET - 1;
+	if (budgets < 1)
+		return KVFREE_ONE_BUDGET;
+	return KVFREE_ONE_BUDGET * (budgets < KVFREE_GP_MOST_BUDGETS ?
+		(size_t) budgets : KVFREE_GP_MOST_BUDGETS);
 }
 
 /* Whether the one that runs began not long ago. Also true before it begins and after its

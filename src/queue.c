@@ -170,7 +170,7 @@ static bool append_slow(struct kvfree_record *record, unsigned int channel,
 /* Ask the timer thread for a grace period. */
 static void kick(struct kvfree_domain *domain)
 {
-	if (!kvfree_domain_over_budget(domain, 1))
+	if (!kvfree_domain_over_budget(domain, KVFREE_ONE_BUDGET))
 		return;
 	if (caa_unlikely(kvfree_setting(debug)))
 		kvfree_say_idle();

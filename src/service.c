@@ -43,7 +43,7 @@ static void gp_work(struct kvfree_work *work)
 	/* For all that was closed before the request. */
 	kvfree_domain_wait(domain, kvfree_gp_cookie(&domain->gp));
 	request_reap(domain);
-	if (kvfree_domain_over_budget(domain, 1))
+	if (kvfree_domain_over_budget(domain, KVFREE_ONE_BUDGET))
 		kvfree_service_request_gp(domain);
 }
 
@@ -95,25 +95,28 @@ static void let_run(struct kvfree_domain *domain)
 		sched_yield();
 }
 
-/* How many budgets may wait for the next grace period: one if there is a cap. */
-static size_t budgets_of(const struct kvfree_domain *domain)
+/* How many quarters of the budget may wait for the next grace period; no more than four
+ * if there is a cap. */
+static size_t quarters_of(const struct kvfree_domain *domain)
 {
-	return kvfree_setting(max_pending_bytes) ? 1 :
-		kvfree_gp_budgets(&domain->gp);
+	size_t quarters = kvfree_gp_quarters(&domain->gp);
+
+	return kvfree_setting(max_pending_bytes) && quarters > KVFREE_ONE_BUDGET ?
+		KVFREE_ONE_BUDGET : quarters;
 }
 
 void kvfree_service_budget(struct kvfree_domain *domain)
 {
-	size_t budgets = budgets_of(domain);
+	size_t quarters = quarters_of(domain);
 
-	if (!kvfree_domain_over_budget(domain, budgets))
+	if (!kvfree_domain_over_budget(domain, quarters))
 		return;
 	if (kvfree_gp_is_running(&domain->gp)) {
 		let_run(domain);
 		return;
 	}
 	if ((kvfree_gp_is_short(&domain->gp) ||
-	     kvfree_domain_over_budget(domain, 2 * budgets)) && help(domain))
+	     kvfree_domain_over_budget(domain, 2 * quarters)) && help(domain))
 		return;
 	kvfree_service_request_gp(domain);
 }
@@ -234,9 +237,9 @@ static void on_kick(void)
 	 * it, one began while the request was made, and the request closed the
 	 * gate after that. */
 	kvfree_for_each_domain(domain) {
-		if (!kvfree_domain_over_budget(domain, 1))
+		if (!kvfree_domain_over_budget(domain, KVFREE_ONE_BUDGET))
 			kvfree_gate_open(&domain->kick_gate);
-		if (kvfree_domain_over_budget(domain, 1))
+		if (kvfree_domain_over_budget(domain, KVFREE_ONE_BUDGET))
 			kvfree_service_request_gp(domain);
 		else if (__atomic_load_n(&domain->reap_due, __ATOMIC_RELAXED))
 			request_reap(domain);

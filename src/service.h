@@ -27,8 +27,8 @@ void kvfree_service_stop(void);
 void kvfree_service_request_gp(struct kvfree_domain *domain);
 
 /*
- * A clean call closed a page, and the budget may be full, or up to four budgets: see
- * kvfree_gp_budgets(). While grace periods are short, the call runs the next one
+ * A clean call closed a page, and the budget may be full, or more or less than that: see
+ * kvfree_gp_quarters(). While grace periods are short, the call runs the next one
  * itself: no wake-up, no second processor. While they are long, it asks for one and
  * goes on; only if twice as much is closed and none runs (the grace-period thread got no
  * processor) does it run one all the same. If one runs already, it may yield.

@@ -49,7 +49,7 @@ static __attribute__((destructor)) void say_at_last(void)
 	struct kvfree_domain *domain;
 
 	kvfree_for_each_domain(domain)
-		if (kvfree_domain_over_budget(domain, 1))
+		if (kvfree_domain_over_budget(domain, KVFREE_ONE_BUDGET))
 			kvfree_say_idle();
 }
 

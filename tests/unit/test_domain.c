@@ -321,18 +321,18 @@ TEST(a_grace_period_is_counted)
 TEST(the_budget_is_full_at_batch_bytes)
 {
 	closed(9999);
-	assert_false(kvfree_domain_over_budget(domain, 1));
+	assert_false(kvfree_domain_over_budget(domain, KVFREE_ONE_BUDGET));
 	closed(1);
-	assert_true(kvfree_domain_over_budget(domain, 1));
-	assert_false(kvfree_domain_over_budget(domain, 2));
+	assert_true(kvfree_domain_over_budget(domain, KVFREE_ONE_BUDGET));
+	assert_false(kvfree_domain_over_budget(domain, 2 * KVFREE_ONE_BUDGET));
 	closed(10000);
-	assert_true(kvfree_domain_over_budget(domain, 2));
+	assert_true(kvfree_domain_over_budget(domain, 2 * KVFREE_ONE_BUDGET));
 }
 
 TEST(a_page_may_take_more_of_the_budget_than_it_has_bytes)
 {
 	kvfree_domain_closed(domain, 64, 10000);
-	assert_true(kvfree_domain_over_budget(domain, 1));
+	assert_true(kvfree_domain_over_budget(domain, KVFREE_ONE_BUDGET));
 	assert_int_equal(domain->pending_bytes, 64);
 }
 

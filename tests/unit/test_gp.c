@@ -585,39 +585,41 @@ TEST(a_very_long_one_counts_whatever_its_runner_lost)
 	assert_int_equal(gp.usual_nsec, 2 * KVFREE_GP_CHEAP_NSEC);
 }
 
-static bool one_budget_waits(void *unused)
+static bool less_than_one_budget_waits(void *unused)
 {
 	(void) unused;
 	run_one(&unlucky_flavor);
-	return gp.usual_nsec == 0;
+	return lost_it && kvfree_gp_is_short(&gp) &&
+		kvfree_gp_quarters(&gp) < KVFREE_ONE_BUDGET;
 }
 
-static bool more_than_one_waits(void *unused)
+static bool one_budget_waits_again(void *unused)
 {
 	(void) unused;
 	run_one(&kvgp_flavor);
-	return gp.usual_nsec > 0;
+	return kvfree_gp_quarters(&gp) >= KVFREE_ONE_BUDGET;
 }
 
-/* Too many threads: what waits long is cold. */
-TEST(while_runners_often_lose_their_processor_one_budget_waits)
+/* Too many threads: what waits is cold, and each of them has its part. */
+TEST(after_a_runner_lost_its_processor_less_than_one_budget_waits)
 {
 	gp.usual_nsec = 2 * KVFREE_GP_CHEAP_NSEC;
-	assert_true(wait_beside_another(one_budget_waits));
-	assert_true(gp.lost > 0);
-	assert_true(kvtest_wait(more_than_one_waits, NULL, KVTEST_LONG));
+	assert_true(wait_beside_another(less_than_one_budget_waits));
+	assert_true(kvtest_wait(one_budget_waits_again, NULL, KVTEST_LONG));
+	assert_int_equal(gp.lost, 0);
 }
 
 TEST(budgets_follow_what_is_usual)
 {
 	gp.usual_nsec = KVFREE_GP_CHEAP_NSEC - 1;
-	assert_int_equal(kvfree_gp_budgets(&gp), 1);
+	assert_int_equal(kvfree_gp_quarters(&gp), KVFREE_ONE_BUDGET);
 	gp.usual_nsec = 3 * KVFREE_GP_CHEAP_NSEC;
-	assert_int_equal(kvfree_gp_budgets(&gp), 3);
+	assert_int_equal(kvfree_gp_quarters(&gp), 3 * KVFREE_ONE_BUDGET);
 	gp.usual_nsec = KVFREE_GP_SHORT_NSEC - 1;
-	assert_int_equal(kvfree_gp_budgets(&gp), KVFREE_GP_MOST_BUDGETS);
+	assert_int_equal(kvfree_gp_quarters(&gp),
+			KVFREE_GP_MOST_BUDGETS * KVFREE_ONE_BUDGET);
 	gp.estimate_nsec = KVFREE_GP_SHORT_NSEC;
-	assert_int_equal(kvfree_gp_budgets(&gp), 1);
+	assert_int_equal(kvfree_gp_quarters(&gp), KVFREE_ONE_BUDGET);
 }
 
 /* Its runner may lose the processor also before it begins and after its end. */
@@ -838,7 +840,7 @@ int main(int argc, char **argv)
 		test(the_estimate_rises_where_the_runner_sleeps),
 		test(a_runner_that_lost_its_processor_tells_nothing_about_the_next),
 		test(a_very_long_one_counts_whatever_its_runner_lost),
-		test(while_runners_often_lose_their_processor_one_budget_waits),
+		test(after_a_runner_lost_its_processor_less_than_one_budget_waits),
 		test(budgets_follow_what_is_usual),
 		test(one_is_young_until_it_has_lasted_for_a_while),
 		test(a_long_one_is_forgotten_after_some_short_ones),
