@@ -7,6 +7,8 @@
  * See barrier.h.
  */
 
+#include <sched.h>
+
 #include "barrier.h"
 
 /* Close all pages; returns the number that everything queued before the call waits for. */
@@ -35,6 +37,8 @@ void kvfree_barrier(struct kvfree_domain *domain)
 	unsigned long cookie = barrier_close(domain);
 	struct kvfree_record *record;
 
+	/* Barriers that others are about to make can wait for the same grace period. */
+	sched_yield();
 	kvfree_domain_wait(domain, cookie);
 	kvfree_for_each_record(record, domain)
 		kvfree_reap_record(record, cookie);

@@ -324,6 +324,34 @@ TEST(barriers_share_grace_periods)
 	assert_in_range(kvgp_begun() - gp, 1, 2);
 }
 
+int __real_sched_yield(void);
+int __wrap_sched_yield(void);
+
+static bool other_comes;	/* while the first barrier yields */
+
+int __wrap_sched_yield(void)
+{
+	if (!other_comes)
+		return __real_sched_yield();
+	other_comes = false;
+	kvtest_join(kvtest_thread(barrier, NULL));
+	return 0;
+}
+
+/* Short grace periods would be over before the next of many threads has a processor. */
+TEST(a_barrier_leaves_its_grace_period_to_one_that_comes_right_after)
+{
+	uint64_t gp = kvgp_begun();
+
+	queue();
+	__atomic_store_n(&done, 0, __ATOMIC_SEQ_CST);
+	other_comes = true;
+	barrier(NULL);
+	assert_false(other_comes);
+	assert_int_equal(__atomic_load_n(&done, __ATOMIC_SEQ_CST), 2);
+	assert_int_equal(kvgp_begun(), gp + 1);
+}
+
 static int stop;	/* atomic */
 
 static void *queue_until_told(void *arg)
@@ -372,6 +400,7 @@ int main(void)
 		test(a_barrier_waits_for_what_an_owner_took_before),
 		test(a_barrier_waits_for_a_record_whose_lock_is_held),
 		test(barriers_share_grace_periods),
+		test(a_barrier_leaves_its_grace_period_to_one_that_comes_right_after),
 		test(threads_that_go_on_queueing_hold_up_no_barrier),
 	};
 
