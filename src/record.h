@@ -221,8 +221,9 @@ static inline void *kvfree_record_take_quick(struct kvfree_record *record)
 	return page->ptrs[page->nr];
 }
 
-/* The same for up to @max objects of the first page; returns how many. If the page is empty
- * then, it is taken off the record into *@spent, for kvfree_cache_recycle_owner(). */
+/* The same for up to @max objects of the first page; returns how many, and fetches the lines
+ * of as many that come next. If the page is empty then, it is taken off the record into
+ * *@spent, for kvfree_cache_recycle_owner(). */
 size_t kvfree_record_take(struct kvfree_record *record, size_t max,
 		void **victims, struct kvfree_page **spent);
 
