@@ -15,6 +15,7 @@
 
 #include "area.h"
 #include "reap.h"
+#include "service.h"
 
 /* A stash keeps at most this many bytes, or a single object. */
 #define STASH_BYTES	8192
@@ -80,6 +81,11 @@ static __attribute__((noinline)) void stash_fill(struct kvfree_record *record)
 {
 	kvfree_record_mark_clean(record);
 	kvfree_cache_serve(record);
+	/* Relaxed: see note_crowd() of queue.c. */
+	if (__atomic_load_n(&record->yield_due, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&record->yield_due, false, __ATOMIC_RELAXED);
+		kvfree_service_let_run(record->domain);
+	}
 	if (kvfree_record_peek(record, KVFREE_CLOSED_OWNER,
 			kvfree_gp_completed(&record->domain->gp)))
 		stash_take(record);

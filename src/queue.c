@@ -180,6 +180,15 @@ static void kick(struct kvfree_domain *domain)
 	__atomic_fetch_add(&domain->count.kicks, 1, __ATOMIC_RELAXED);
 }
 
+/* The threads of the library get no processor, it seems. A raw call cannot give them its
+ * own; the owner's next urcu_kvmalloc() can. */
+static void note_crowd(struct kvfree_record *record)
+{
+	/* Relaxed: the same thread reads it; handlers of signals run here, too. */
+	if (kvfree_domain_over_budget(record->domain, 2 * KVFREE_ONE_BUDGET))
+		__atomic_store_n(&record->yield_due, true, __ATOMIC_RELAXED);
+}
+
 /* Append through a record; false when its lock is held or it has no page. */
 static bool raw_append(struct kvfree_record *record, unsigned int channel,
 		void *ptr)
@@ -193,8 +202,10 @@ static bool raw_append(struct kvfree_record *record, unsigned int channel,
 	done = kvfree_record_append(record, channel, ptr) ||
 		append_slow(record, channel, ptr, &events);
 	kvfree_record_unlock(record);
-	if (events & EVENT_CLOSED)
+	if (events & EVENT_CLOSED) {
 		kick(record->domain);
+		note_crowd(record);
+	}
 	if (events & EVENT_OPENED)
 		kvfree_tick_arm();
 	if (events & EVENT_REFILL)

@@ -82,12 +82,7 @@ static bool help(struct kvfree_domain *domain)
 	return true;
 }
 
-/*
- * A grace period runs, and the next budget is full. If grace periods are short, the
- * runner may have lost its processor: give it this one, unless it may be waiting for
- * this thread.
- */
-static void let_run(struct kvfree_domain *domain)
+void kvfree_service_let_run(struct kvfree_domain *domain)
 {
 	if (kvfree_gp_is_short(&domain->gp) &&
 	    kvfree_gp_is_young(&domain->gp) &&
@@ -112,7 +107,7 @@ void kvfree_service_budget(struct kvfree_domain *domain)
 	if (!kvfree_domain_over_budget(domain, quarters))
 		return;
 	if (kvfree_gp_is_running(&domain->gp)) {
-		let_run(domain);
+		kvfree_service_let_run(domain);
 		return;
 	}
 	if ((kvfree_gp_is_short(&domain->gp) ||

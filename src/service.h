@@ -35,6 +35,13 @@ void kvfree_service_request_gp(struct kvfree_domain *domain);
  */
 void kvfree_service_budget(struct kvfree_domain *domain);
 
+/*
+ * A grace period runs or is asked for, and the next budget is full. If grace periods are short,
+ * its runner may have lost its processor: give it this one, unless it may be waiting for
+ * this thread.
+ */
+void kvfree_service_let_run(struct kvfree_domain *domain);
+
 /* Bring all domains to rest for a fork, and let them go on. */
 void kvfree_service_rest(void);
 void kvfree_service_resume(void);

@@ -261,6 +261,8 @@ size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor,
  * over, if there is one, and returns it if it fits. Otherwise that object is freed
  * and malloc() is called; see urcu_kvfree_attr_set_recycle(). Memory of either kind can
  * be passed to urcu_kvfree() and to every deferring call; free() takes only the small.
+ * Outside read-side sections a request may give up its processor (sched_yield()), once for
+ * each page that this thread's raw calls filled while twice batch_bytes wait.
  *
  * urcu_kvzalloc() and urcu_kvcalloc() return zeroed memory; urcu_kvcalloc()
  * checks @nmemb * @size for overflow. urcu_kvrealloc() keeps the contents up

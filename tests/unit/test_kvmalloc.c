@@ -42,6 +42,16 @@ void __wrap_free(void *ptr)
 	__real_free(ptr);
 }
 
+static unsigned int yields;
+
+int __wrap_sched_yield(void);
+
+int __wrap_sched_yield(void)
+{
+	yields++;
+	return 0;
+}
+
 static uint64_t recycled(void)
 {
 	return kvtest_stats(&kvgp_flavor).recycled;
@@ -60,11 +70,14 @@ FIXTURE(begin)
 	recycled_before = recycled();
 	memset(objects, 0, sizeof(objects));
 	frees = 0;
+	yields = 0;
 	return record ? 0 : -1;
 }
 
 FIXTURE(end)
 {
+	kvgp_set_in_section(false);
+	domain->gp.estimate_nsec = 0;
 	kvfree_conf.debug = URCU_KVFREE_DEBUG_OFF;
 	urcu_kvfree_exit();
 	return 0;
@@ -397,6 +410,38 @@ TEST(an_allocation_serves_its_threads_request_for_pages)
 	assert_int_equal(record->refill_gate, 0);
 }
 
+/* After a raw call of this thread closed a page in a crowd. */
+static void allocate_in_a_crowd(void)
+{
+	record->yield_due = true;
+	__real_free(urcu_kvmalloc(100));
+}
+
+TEST(an_allocation_in_a_crowd_yields_once)
+{
+	allocate_in_a_crowd();
+	assert_int_equal(yields, 1);
+	assert_false(record->yield_due);
+	__real_free(urcu_kvmalloc(100));
+	assert_int_equal(yields, 1);
+}
+
+/* The grace period would wait for this thread. */
+TEST(in_a_section_it_yields_to_nobody)
+{
+	kvgp_set_in_section(true);
+	allocate_in_a_crowd();
+	assert_int_equal(yields, 0);
+}
+
+/* What it waits for is a reader then. */
+TEST(while_grace_periods_are_long_it_yields_to_nobody)
+{
+	domain->gp.estimate_nsec = KVFREE_GP_SHORT_NSEC;
+	allocate_in_a_crowd();
+	assert_int_equal(yields, 0);
+}
+
 #define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -421,6 +466,9 @@ int main(void)
 		test(the_stash_is_freed_when_its_thread_leaves),
 		test(an_allocation_says_that_its_thread_is_in_clean_contexts),
 		test(an_allocation_serves_its_threads_request_for_pages),
+		test(an_allocation_in_a_crowd_yields_once),
+		test(in_a_section_it_yields_to_nobody),
+		test(while_grace_periods_are_long_it_yields_to_nobody),
 	};
 
 	return kvtest_run(tests);

@@ -237,6 +237,19 @@ TEST(raw_calls_kick_when_the_budget_is_full_and_once)
 }
 
 /* An object there counts for more than its size: the list frees slowly. */
+/* The library's threads may wait for this one's processor: see kvmalloc.c. */
+TEST(a_page_that_a_raw_call_closes_in_a_crowd_makes_the_next_allocation_yield)
+{
+	supply_pages();
+	queue_raw(BUDGET + 1);
+	assert_false(record->yield_due);
+	kvfree_domain_closed(domain, 0, 2 * BUDGET_BYTES);
+	queue_raw(PAGE - 1);
+	assert_false(record->yield_due);
+	queue_raw(1);
+	assert_true(record->yield_due);
+}
+
 TEST(the_emergency_list_kicks_when_it_is_long)
 {
 	uint64_t kicks = now().kicks, gp = kvgp_begun();
@@ -489,6 +502,7 @@ int main(void)
 		test(null_is_queued_by_no_call),
 		test(large_memory_goes_to_a_page_of_its_own_channel),
 		test(raw_calls_kick_when_the_budget_is_full_and_once),
+		test(a_page_that_a_raw_call_closes_in_a_crowd_makes_the_next_allocation_yield),
 		test(the_emergency_list_kicks_when_it_is_long),
 		test(clean_calls_do_not_kick),
 		test(a_mightsleep_call_makes_a_page_where_there_is_none),
