@@ -32,15 +32,26 @@ static unsigned long barrier_close(struct kvfree_domain *domain)
 	return kvfree_gp_cookie(&domain->gp);
 }
 
-void kvfree_barrier(struct kvfree_domain *domain)
+/* Free all that waits for @cookie or less. */
+static void barrier_free(struct kvfree_domain *domain, unsigned long cookie)
 {
-	unsigned long cookie = barrier_close(domain);
 	struct kvfree_record *record;
 
-	/* Barriers that others are about to make can wait for the same grace period. */
-	sched_yield();
 	kvfree_domain_wait(domain, cookie);
 	kvfree_for_each_record(record, domain)
 		kvfree_reap_record(record, cookie);
 	kvfree_reap_chain(domain, cookie);
+}
+
+void kvfree_barrier(struct kvfree_domain *domain)
+{
+	barrier_free(domain, barrier_close(domain));
+}
+
+void kvfree_barrier_shared(struct kvfree_domain *domain)
+{
+	unsigned long cookie = barrier_close(domain);
+
+	sched_yield();
+	barrier_free(domain, cookie);
 }

@@ -24,4 +24,8 @@
  */
 void kvfree_barrier(struct kvfree_domain *domain);
 
+/* The same for a thread that may be one of many: it yields once before it runs the grace
+ * period, so that those that come right after wait for the same one. */
+void kvfree_barrier_shared(struct kvfree_domain *domain);
+
 #endif /* KVFREE_BARRIER_H */

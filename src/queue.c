@@ -452,7 +452,7 @@ int urcu_kvfree_rcu_barrier_flavor(const struct rcu_flavor_struct *flavor)
 		return -1;
 	}
 	online = kvfree_enter_wait("urcu_kvfree_rcu_barrier()");
-	kvfree_barrier(domain);
+	kvfree_barrier_shared(domain);
 	kvfree_leave_wait(online);
 	return 0;
 }
