@@ -93,7 +93,7 @@ static void note_estimate(struct kvfree_gp *gp, uint64_t nsec)
  * so long that a reader is the more likely cause. */
 static void note_length(struct kvfree_gp *gp, uint64_t nsec, bool preempted)
 {
-	bool unlucky = preempted && nsec / 1000000 < KVFREE_GP_YOUNG_MSEC;
+	bool unlucky = preempted && nsec / 1000000 < KVFREE_GP_OLD_MSEC;
 
 	note_lost(gp, preempted);
 	if (!preempted)

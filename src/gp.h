@@ -58,8 +58,8 @@ struct kvfree_gp {
 
 /* Grace periods are called short while they take less than this. */
 #define KVFREE_GP_SHORT_NSEC	200000
-/* One that runs is called young until it has lasted this long. */
-#define KVFREE_GP_YOUNG_MSEC	100
+/* One that runs is called old when it has lasted this long. */
+#define KVFREE_GP_OLD_MSEC	100
 /* If grace periods usually take twice this long, one is run for every two byte budgets, and
  * so on, up to KVFREE_GP_MOST_BUDGETS. */
 #define KVFREE_GP_CHEAP_NSEC	25000
@@ -144,13 +144,13 @@ static inline size_t kvfree_gp_quarters(const struct kvfree_gp *gp)
 		(size_t) budgets : KVFREE_GP_MOST_BUDGETS);
 }
 
-/* Whether the one that runs began not long ago. Also true before it begins and after its
- * end: its runner is not waiting for a reader then. */
-static inline bool kvfree_gp_is_young(const struct kvfree_gp *gp)
+/* Whether the one that runs has lasted for long: then a reader is the cause, and not a runner
+ * without a processor. False also shortly before it begins and after its end. */
+static inline bool kvfree_gp_is_old(const struct kvfree_gp *gp)
 {
 	uint64_t since = __atomic_load_n(&gp->since_msec, __ATOMIC_RELAXED);
 
-	return !since || kvfree_now_msec() < since + KVFREE_GP_YOUNG_MSEC;
+	return since && kvfree_now_msec() >= since + KVFREE_GP_OLD_MSEC;
 }
 
 /* A grace period outside the numbers. */

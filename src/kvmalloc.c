@@ -81,10 +81,10 @@ static __attribute__((noinline)) void stash_fill(struct kvfree_record *record)
 {
 	kvfree_record_mark_clean(record);
 	kvfree_cache_serve(record);
-	/* Relaxed: see note_crowd() of queue.c. */
+	/* Relaxed: as in note_crowd(). */
 	if (__atomic_load_n(&record->yield_due, __ATOMIC_RELAXED)) {
 		__atomic_store_n(&record->yield_due, false, __ATOMIC_RELAXED);
-		kvfree_service_let_run(record->domain);
+		kvfree_service_give_way(record->domain);
 	}
 	if (kvfree_record_peek(record, KVFREE_CLOSED_OWNER,
 			kvfree_gp_completed(&record->domain->gp)))

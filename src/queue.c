@@ -27,8 +27,8 @@
  *  3. If there is no page or no record, or the lock is held, the object itself goes
  *     to the domain's emergency list through its rcu_head (emergency.h), and the
  *     alarm of the tick is armed.
- *  4. When batch_bytes are closed and wait for a grace period (more where those are
- *     expensive: gp.h), a clean call runs it, while grace periods are short; else the
+ *  4. When batch_bytes are closed and wait for a grace period (more or less than that:
+ *     gp.h), a clean call runs it, while grace periods are short; else the
  *     domain's grace-period thread does (service.h). A raw call arms the kick's alarm.
  *  5. The timer thread (timer.h) wakes and queues work on the worker pool
  *     (workqueue.h). It exists so that a raw call wakes nobody itself: the lock
@@ -180,12 +180,12 @@ static void kick(struct kvfree_domain *domain)
 	__atomic_fetch_add(&domain->count.kicks, 1, __ATOMIC_RELAXED);
 }
 
-/* The threads of the library get no processor, it seems. A raw call cannot give them its
- * own; the owner's next urcu_kvmalloc() can. */
+/* A raw call cannot give its processor to the library's threads. The owner's next allocation
+ * can: see kvfree_service_give_way(). */
 static void note_crowd(struct kvfree_record *record)
 {
 	/* Relaxed: the same thread reads it; handlers of signals run here, too. */
-	if (kvfree_domain_over_budget(record->domain, 2 * KVFREE_ONE_BUDGET))
+	if (kvfree_is_running() && kvfree_service_is_crowded(record->domain))
 		__atomic_store_n(&record->yield_due, true, __ATOMIC_RELAXED);
 }
 

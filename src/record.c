@@ -417,6 +417,7 @@ static void record_adopt(struct kvfree_record *record)
 	__atomic_store_n(&record->clean_at,
 			__atomic_load_n(&record->domain->tick,
 				__ATOMIC_RELAXED) - 2, __ATOMIC_RELAXED);
+	__atomic_store_n(&record->yield_due, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&record->state, KVFREE_RECORD_OWNED,
 			__ATOMIC_RELAXED);
 	kvfree_hook(KVFREE_HOOK_CLAIMING);

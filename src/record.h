@@ -77,8 +77,7 @@ struct kvfree_record {
 	uint64_t nr_taken;	/* under lock: ripe objects that the owner took */
 	uint64_t nr_freed;	/* atomic, written by the owner: of nr_taken */
 	uint64_t nr_recycled;	/* atomic, written by the owner: of nr_freed */
-	bool yield_due;		/* atomic, the owner's: a raw call closed a page while two
-				 * budgets waited */
+	bool yield_due;		/* atomic, the owner's: a raw call closed a page in a crowd */
 	unsigned int clean_at;	/* atomic: domain.tick at the owner's last clean
 				 * call */
 	int cpu;		/* under lock: where it closed its last page */

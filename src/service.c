@@ -16,6 +16,10 @@
 #include "service.h"
 #include "timer.h"
 
+/* Less than this may wait until a thread of the library has been woken: with a small budget,
+ * that says nothing of processors. */
+#define CROWD_BYTES	((size_t) 1 << 20)
+
 #define domain_of(work, member) \
 	caa_container_of(work, struct kvfree_domain, member)
 
@@ -82,12 +86,30 @@ static bool help(struct kvfree_domain *domain)
 	return true;
 }
 
-void kvfree_service_let_run(struct kvfree_domain *domain)
+/*
+ * The next budget is full. If grace periods are short, whoever runs one, or is to run it, may
+ * have no processor: give it this one, unless it may be waiting for this thread.
+ */
+static void let_run(struct kvfree_domain *domain)
 {
 	if (kvfree_gp_is_short(&domain->gp) &&
-	    kvfree_gp_is_young(&domain->gp) &&
+	    !kvfree_gp_is_old(&domain->gp) &&
 	    !kvfree_domain_flavor(domain)->read_ongoing())
 		sched_yield();
+}
+
+bool kvfree_service_is_crowded(struct kvfree_domain *domain)
+{
+	/* Relaxed: a hint. */
+	return kvfree_domain_over_budget(domain, 2 * KVFREE_ONE_BUDGET) &&
+		__atomic_load_n(&domain->uncovered, __ATOMIC_RELAXED) >=
+			CROWD_BYTES;
+}
+
+void kvfree_service_give_way(struct kvfree_domain *domain)
+{
+	if (kvfree_service_is_crowded(domain))
+		let_run(domain);
 }
 
 /* How many quarters of the budget may wait for the next grace period; no more than four
@@ -107,7 +129,7 @@ void kvfree_service_budget(struct kvfree_domain *domain)
 	if (!kvfree_domain_over_budget(domain, quarters))
 		return;
 	if (kvfree_gp_is_running(&domain->gp)) {
-		kvfree_service_let_run(domain);
+		let_run(domain);
 		return;
 	}
 	if ((kvfree_gp_is_short(&domain->gp) ||

@@ -35,12 +35,15 @@ void kvfree_service_request_gp(struct kvfree_domain *domain);
  */
 void kvfree_service_budget(struct kvfree_domain *domain);
 
+/* Whether so much waits that the library's threads seem to get no processor: twice the
+ * budget, and 1 MiB. Raw-safe. */
+bool kvfree_service_is_crowded(struct kvfree_domain *domain);
+
 /*
- * A grace period runs or is asked for, and the next budget is full. If grace periods are short,
- * its runner may have lost its processor: give it this one, unless it may be waiting for
- * this thread.
+ * If it is crowded while grace periods are short, give up the processor once, unless this
+ * thread is in a section. Clean context; the flavor may register the thread.
  */
-void kvfree_service_let_run(struct kvfree_domain *domain);
+void kvfree_service_give_way(struct kvfree_domain *domain);
 
 /* Bring all domains to rest for a fork, and let them go on. */
 void kvfree_service_rest(void);

@@ -223,7 +223,8 @@ bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
  * a leak check. The objects that a thread has set aside for its next urcu_kvmalloc(),
  * eight at the most, count as freed. rcu_barrier() does not wait for this library, nor
  * does this call wait for call_rcu(): a program that uses both needs both barriers. The
- * caller does the work itself where it can, and waits for no timer.
+ * caller does the work itself where it can, and waits for no timer. It gives up its
+ * processor once (sched_yield()), so that concurrent calls share a grace period.
  *
  * Returns 0, or -1 with errno EDEADLK when called from a channel's free
  * function, where it cannot work. Aborts with a message inside a read-side
@@ -261,8 +262,9 @@ size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor,
  * over, if there is one, and returns it if it fits. Otherwise that object is freed
  * and malloc() is called; see urcu_kvfree_attr_set_recycle(). Memory of either kind can
  * be passed to urcu_kvfree() and to every deferring call; free() takes only the small.
- * Outside read-side sections a request may give up its processor (sched_yield()), once for
- * each page that this thread's raw calls filled while twice batch_bytes wait.
+ * Outside read-side sections a request may give up its processor (sched_yield(), whatever
+ * locks the caller holds), once for each page that this thread's raw calls filled while
+ * twice batch_bytes and 1 MiB wait. It waits for no grace period.
  *
  * urcu_kvzalloc() and urcu_kvcalloc() return zeroed memory; urcu_kvcalloc()
  * checks @nmemb * @size for overflow. urcu_kvrealloc() keeps the contents up
@@ -411,8 +413,9 @@ int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
  * of all threads that use the flavor together; 4096 to SIZE_MAX / 2, default 1 MiB, and at
  * most max_pending_bytes if that is set. Object sizes are estimated from samples. Without
  * max_pending_bytes, _mightsleep calls let up to four times as much wait where grace
- * periods take 50 to 200 us; and three quarters of it where the threads that run them lose
- * their processor, since more threads want one than there are.
+ * periods take 50 to 200 us. With or without it, they let three quarters of batch_bytes wait
+ * where the threads that run grace periods lose their processor, since more threads want
+ * one than there are.
  */
 int urcu_kvfree_attr_set_batch_bytes(struct urcu_kvfree_attr *attr,
 		size_t bytes);

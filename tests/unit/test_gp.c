@@ -483,7 +483,7 @@ static long times_lost(void)
 /* Until the other thread of this processor has had its turn. */
 static void lose_the_processor(void)
 {
-	uint64_t until = kvfree_now_msec() + KVFREE_GP_YOUNG_MSEC / 2;
+	uint64_t until = kvfree_now_msec() + KVFREE_GP_OLD_MSEC / 2;
 	long before = times_lost();
 
 	do {
@@ -499,7 +499,7 @@ static const struct rcu_flavor_struct unlucky_flavor = {
 static void lose_it_and_wait(void)
 {
 	const struct timespec nap = {
-		.tv_nsec = KVFREE_GP_YOUNG_MSEC * 1000000L,
+		.tv_nsec = KVFREE_GP_OLD_MSEC * 1000000L,
 	};
 
 	lose_the_processor();
@@ -597,7 +597,8 @@ static bool one_budget_waits_again(void *unused)
 {
 	(void) unused;
 	run_one(&kvgp_flavor);
-	return kvfree_gp_quarters(&gp) >= KVFREE_ONE_BUDGET;
+	return kvfree_gp_is_short(&gp) &&
+		kvfree_gp_quarters(&gp) >= KVFREE_ONE_BUDGET;
 }
 
 /* Too many threads: what waits is cold, and each of them has its part. */
@@ -605,6 +606,7 @@ TEST(after_a_runner_lost_its_processor_less_than_one_budget_waits)
 {
 	gp.usual_nsec = 2 * KVFREE_GP_CHEAP_NSEC;
 	assert_true(wait_beside_another(less_than_one_budget_waits));
+	assert_int_equal(gp.lost, 256);
 	assert_true(kvtest_wait(one_budget_waits_again, NULL, KVTEST_LONG));
 	assert_int_equal(gp.lost, 0);
 }
@@ -623,14 +625,14 @@ TEST(budgets_follow_what_is_usual)
 }
 
 /* Its runner may lose the processor also before it begins and after its end. */
-TEST(one_is_young_until_it_has_lasted_for_a_while)
+TEST(one_is_old_once_it_has_lasted_for_long)
 {
 	assert_int_equal(gp.since_msec, 0);
-	assert_true(kvfree_gp_is_young(&gp));
+	assert_false(kvfree_gp_is_old(&gp));
 	gp.since_msec = kvfree_now_msec() + 1000;
-	assert_true(kvfree_gp_is_young(&gp));
-	gp.since_msec = kvfree_now_msec() - KVFREE_GP_YOUNG_MSEC;
-	assert_false(kvfree_gp_is_young(&gp));
+	assert_false(kvfree_gp_is_old(&gp));
+	gp.since_msec = kvfree_now_msec() - KVFREE_GP_OLD_MSEC;
+	assert_true(kvfree_gp_is_old(&gp));
 }
 
 static bool short_after_another(void *unused)
@@ -842,7 +844,7 @@ int main(int argc, char **argv)
 		test(a_very_long_one_counts_whatever_its_runner_lost),
 		test(after_a_runner_lost_its_processor_less_than_one_budget_waits),
 		test(budgets_follow_what_is_usual),
-		test(one_is_young_until_it_has_lasted_for_a_while),
+		test(one_is_old_once_it_has_lasted_for_long),
 		test(a_long_one_is_forgotten_after_some_short_ones),
 		test(a_stall_is_reported_once_with_all_that_is_known),
 		test(a_flavor_of_the_programs_own_has_no_name),

@@ -13,6 +13,7 @@
 #include "cmocka-all.h"
 #include "kvgp.h"
 #include "kvinside.h"
+#include "service.h"
 #include "tsan.h"
 
 /* Sanitizers want to see each free(). */
@@ -78,6 +79,8 @@ FIXTURE(end)
 {
 	kvgp_set_in_section(false);
 	domain->gp.estimate_nsec = 0;
+	domain->gp.since_msec = 0;
+	domain->uncovered = 0;
 	kvfree_conf.debug = URCU_KVFREE_DEBUG_OFF;
 	urcu_kvfree_exit();
 	return 0;
@@ -413,6 +416,7 @@ TEST(an_allocation_serves_its_threads_request_for_pages)
 /* After a raw call of this thread closed a page in a crowd. */
 static void allocate_in_a_crowd(void)
 {
+	domain->uncovered = 2 << 20;
 	record->yield_due = true;
 	__real_free(urcu_kvmalloc(100));
 }
@@ -434,7 +438,32 @@ TEST(in_a_section_it_yields_to_nobody)
 	assert_int_equal(yields, 0);
 }
 
-/* What it waits for is a reader then. */
+TEST(after_the_crowd_it_yields_no_more)
+{
+	domain->uncovered = (2 << 20) - 1;
+	record->yield_due = true;
+	__real_free(urcu_kvmalloc(100));
+	assert_int_equal(yields, 0);
+}
+
+TEST(with_a_small_budget_less_than_a_mebibyte_is_no_crowd)
+{
+	kvfree_conf.batch_bytes = 4096;
+	domain->uncovered = (1 << 20) - 1;
+	assert_false(kvfree_service_is_crowded(domain));
+	domain->uncovered++;
+	assert_true(kvfree_service_is_crowded(domain));
+}
+
+/* It waits for a reader then. */
+TEST(while_one_lasts_long_it_yields_to_nobody)
+{
+	domain->gp.since_msec = kvfree_now_msec() - KVFREE_GP_OLD_MSEC;
+	allocate_in_a_crowd();
+	assert_int_equal(yields, 0);
+}
+
+/* The same. */
 TEST(while_grace_periods_are_long_it_yields_to_nobody)
 {
 	domain->gp.estimate_nsec = KVFREE_GP_SHORT_NSEC;
@@ -468,6 +497,9 @@ int main(void)
 		test(an_allocation_serves_its_threads_request_for_pages),
 		test(an_allocation_in_a_crowd_yields_once),
 		test(in_a_section_it_yields_to_nobody),
+		test(after_the_crowd_it_yields_no_more),
+		test(with_a_small_budget_less_than_a_mebibyte_is_no_crowd),
+		test(while_one_lasts_long_it_yields_to_nobody),
 		test(while_grace_periods_are_long_it_yields_to_nobody),
 	};
 

@@ -236,20 +236,23 @@ TEST(raw_calls_kick_when_the_budget_is_full_and_once)
 	assert_int_equal(kvgp_begun(), gp + 1);
 }
 
-/* An object there counts for more than its size: the list frees slowly. */
 /* The library's threads may wait for this one's processor: see kvmalloc.c. */
 TEST(a_page_that_a_raw_call_closes_in_a_crowd_makes_the_next_allocation_yield)
 {
+	uint64_t gp = kvgp_begun();
+
 	supply_pages();
 	queue_raw(BUDGET + 1);
+	/* It is held, so that no other takes what is closed from here on into account. */
+	assert_true(kvgp_wait_begun(gp + 1));
+	kvfree_domain_closed(domain, 0, (1 << 20) - PAGE * KVARENA_BYTES - 1);
+	queue_raw(PAGE);
 	assert_false(record->yield_due);
-	kvfree_domain_closed(domain, 0, 2 * BUDGET_BYTES);
-	queue_raw(PAGE - 1);
-	assert_false(record->yield_due);
-	queue_raw(1);
+	queue_raw(PAGE);
 	assert_true(record->yield_due);
 }
 
+/* An object there counts for more than its size: the list frees slowly. */
 TEST(the_emergency_list_kicks_when_it_is_long)
 {
 	uint64_t kicks = now().kicks, gp = kvgp_begun();

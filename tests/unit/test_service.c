@@ -366,6 +366,20 @@ TEST(over_twice_the_budget_it_runs_one_if_nobody_does)
 	kvfree_workqueue_resume(&kvfree_pool);
 }
 
+/* Too many threads: each would keep its part of the budget for long. */
+TEST(after_a_runner_lost_its_processor_three_quarters_of_it_are_the_rule)
+{
+	uint64_t gp = kvgp_begun();
+
+	__atomic_store_n(&domain->gp.usual_nsec, 3 * KVFREE_GP_CHEAP_NSEC,
+			__ATOMIC_SEQ_CST);
+	__atomic_store_n(&domain->gp.lost, 1, __ATOMIC_SEQ_CST);
+	queue_clean(BUDGET * 3 / 4);
+	assert_int_equal(kvgp_begun(), gp);
+	queue_clean(1);
+	assert_int_equal(kvgp_begun(), gp + 1);
+}
+
 /* What interrupts all processors is worth some memory. */
 TEST(while_they_are_dear_more_than_one_budget_waits_for_the_next)
 {
@@ -687,6 +701,7 @@ int main(void)
 		test(while_they_are_short_a_clean_call_runs_the_next_itself),
 		test(while_they_are_long_it_asks_for_one_and_goes_on),
 		test(over_twice_the_budget_it_runs_one_if_nobody_does),
+		test(after_a_runner_lost_its_processor_three_quarters_of_it_are_the_rule),
 		test(while_they_are_dear_more_than_one_budget_waits_for_the_next),
 		test(in_a_section_it_runs_none_and_asks_for_one),
 		test(in_a_free_function_it_runs_none_and_asks_for_one),
