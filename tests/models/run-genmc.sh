@@ -91,6 +91,8 @@ explore()
 		got=timeout
 	elif grep -q '^No errors were detected' "$tmp/out"; then
 		got=pass
+		# None was complete: nothing was shown.
+		[ "$executions" != 0 ] || got=empty
 	elif grep -q '^\*\*\* Verification unsuccessful' "$tmp/out"; then
 		got=caught
 	else
