@@ -413,12 +413,17 @@ TEST(an_allocation_serves_its_threads_request_for_pages)
 	assert_int_equal(record->refill_gate, 0);
 }
 
-/* After a raw call of this thread closed a page in a crowd. */
-static void allocate_in_a_crowd(void)
+/* After a raw call of this thread closed a page in a crowd; now @bytes wait. */
+static void allocate_while(size_t bytes)
 {
-	domain->uncovered = 2 << 20;
+	domain->uncovered = bytes;
 	record->yield_due = true;
 	__real_free(urcu_kvmalloc(100));
+}
+
+static void allocate_in_a_crowd(void)
+{
+	allocate_while(2 << 20);
 }
 
 TEST(an_allocation_in_a_crowd_yields_once)
@@ -440,9 +445,7 @@ TEST(in_a_section_it_yields_to_nobody)
 
 TEST(after_the_crowd_it_yields_no_more)
 {
-	domain->uncovered = (2 << 20) - 1;
-	record->yield_due = true;
-	__real_free(urcu_kvmalloc(100));
+	allocate_while((2 << 20) - 1);
 	assert_int_equal(yields, 0);
 }
 
