@@ -274,6 +274,7 @@ static void over_cap(struct kvfree_record *record)
 
 	kvfree_domain_try_wait(domain, kvfree_gp_cookie(&domain->gp));
 	kvfree_leave_wait(online);
+	kvfree_service_request_reap(domain);
 	kvfree_reap_own(record, SIZE_MAX);
 }
 
@@ -349,6 +350,7 @@ static void free_inline(struct kvfree_domain *domain, unsigned int channel,
 	if (!kvfree_domain_try_wait(domain, kvfree_gp_cookie(&domain->gp)))
 		kvfree_gp_synchronize(kvfree_domain_flavor(domain));
 	kvfree_leave_wait(online);
+	kvfree_service_request_reap(domain);
 	kvfree_free_objects(channel, 1, &ptr);
 	/* Release: pairs with kvfree_count_freed(). */
 	__atomic_fetch_add(&domain->count.inline_freed, 1, __ATOMIC_RELEASE);

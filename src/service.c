@@ -32,6 +32,13 @@ static void request_reap(struct kvfree_domain *domain)
 	kvfree_workqueue_queue(&kvfree_pool, &domain->reap_work);
 }
 
+void kvfree_service_request_reap(struct kvfree_domain *domain)
+{
+	/* Relaxed: a hint; a tick looks at all records. */
+	if (__atomic_load_n(&domain->reap_due, __ATOMIC_RELAXED))
+		request_reap(domain);
+}
+
 void kvfree_service_request_gp(struct kvfree_domain *domain)
 {
 	/* False: there is no thread yet, or nothing runs. */
@@ -80,9 +87,7 @@ static bool help(struct kvfree_domain *domain)
 	if (!ran)
 		return true;	/* another thread runs one */
 	__atomic_fetch_add(&domain->count.helped, 1, __ATOMIC_RELAXED);
-	/* Relaxed: a hint; a tick looks at all records. */
-	if (__atomic_load_n(&domain->reap_due, __ATOMIC_RELAXED))
-		request_reap(domain);
+	kvfree_service_request_reap(domain);
 	return true;
 }
 
@@ -258,8 +263,9 @@ static void on_kick(void)
 			kvfree_gate_open(&domain->kick_gate);
 		if (kvfree_domain_over_budget(domain, KVFREE_ONE_BUDGET))
 			kvfree_service_request_gp(domain);
-		else if (__atomic_load_n(&domain->reap_due, __ATOMIC_RELAXED))
-			request_reap(domain);
+		/* While one runs, its runner asks once it is over. */
+		else if (!kvfree_gp_is_running(&domain->gp))
+			kvfree_service_request_reap(domain);
 	}
 }
 

@@ -25,6 +25,9 @@ void kvfree_service_stop(void);
 
 /* Ask for a grace period. From the timer thread, workers and clean calls. */
 void kvfree_service_request_gp(struct kvfree_domain *domain);
+/* After a grace period that the caller ran or waited for: ask workers for what only they
+ * free, if there is any. */
+void kvfree_service_request_reap(struct kvfree_domain *domain);
 
 /*
  * A clean call closed a page, and the budget may be full, or more or less than that: see

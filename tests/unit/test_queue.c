@@ -440,6 +440,44 @@ TEST(while_grace_periods_are_held_nobody_waits_for_the_cap)
 	kvfree_conf.max_pending_bytes = 0;
 }
 
+/* A page and one more object of a thread that makes no clean call. */
+static void *queue_raw_only(void *arg)
+{
+	kvinside_record(&kvgp_flavor)->object_bytes[KVFREE_CHANNEL_MALLOC] =
+		KVARENA_BYTES;
+	queue_raw(PAGE + 1);
+	return arg;
+}
+
+static void assert_raw_only_are_freed(unsigned int nr)
+{
+	kvinside_settle();
+	assert_in_range(kvarena_freed(), PAGE + nr, BUDGET);
+}
+
+/* Only workers free those of a thread that makes no clean calls, and nobody else asks them:
+ * each grace period of a call at the cap keeps the budget from being full. */
+TEST(a_call_at_the_cap_has_workers_free_what_others_queued)
+{
+	kvgp_let_go();
+	kvtest_join(kvtest_thread(queue_raw_only, NULL));
+	kvfree_conf.max_pending_bytes = 1;
+	queue_clean(PAGE + 1);
+	kvfree_conf.max_pending_bytes = 0;
+	assert_raw_only_are_freed(PAGE + 1);
+}
+
+TEST(so_has_a_call_without_memory)
+{
+	kvgp_let_go();
+	kvtest_join(kvtest_thread(queue_raw_only, NULL));
+	kvfault_memory(true);
+	kvinside_empty_cache(record);
+	queue_clean(1);
+	kvfault_memory(false);
+	assert_raw_only_are_freed(2);
+}
+
 /* ------------------------------------------------------------------ */
 /* Calls that wait, in a free function                                */
 
@@ -515,6 +553,8 @@ int main(void)
 		test(while_they_are_held_it_waits_for_one_outside_the_numbers),
 		test(over_the_cap_a_clean_call_waits_and_a_raw_call_does_not),
 		test(while_grace_periods_are_held_nobody_waits_for_the_cap),
+		test(a_call_at_the_cap_has_workers_free_what_others_queued),
+		test(so_has_a_call_without_memory),
 		test(in_a_free_function_barrier_is_edeadlk_and_shrink_does_nothing),
 		test(shrink_frees_what_is_queued_and_drops_the_pages_that_were_counted),
 	};
