@@ -7,8 +7,6 @@
  * See barrier.h.
  */
 
-#include <sched.h>
-
 #include "barrier.h"
 
 /* Close all pages; returns the number that everything queued before the call waits for. */
@@ -52,6 +50,6 @@ void kvfree_barrier_shared(struct kvfree_domain *domain)
 {
 	unsigned long cookie = barrier_close(domain);
 
-	sched_yield();
+	kvfree_yield();
 	barrier_free(domain, cookie);
 }

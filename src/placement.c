@@ -235,16 +235,6 @@ static void get_up(struct kvfree_placement *mine)
 /* ------------------------------------------------------------------ */
 /* The worker                                                         */
 
-/* musl knows no policies of threads. */
-static int policy_of(pid_t tid)
-{
-#ifdef __GLIBC__
-	return sched_getscheduler(tid);
-#else
-	return (int) syscall(SYS_sched_getscheduler, tid);
-#endif
-}
-
 /* Only a class that shares the processor with the worker. Where a filter keeps
  * the answer from us, the worker stays away. */
 static bool owner_is_fair(pid_t owner)
@@ -253,10 +243,9 @@ static bool owner_is_fair(pid_t owner)
 
 	if (owner <= 0)
 		return true;
-	policy = policy_of(owner);
+	policy = kvfree_policy_of(owner);
 	if (policy < 0)
 		return errno == ESRCH;
-	policy &= ~SCHED_RESET_ON_FORK;
 	return policy == SCHED_OTHER || policy == SCHED_BATCH ||
 		policy == SCHED_IDLE;
 }

@@ -57,7 +57,7 @@ void kvfree_record_lock(struct kvfree_record *record)
 		if (tries < RELAX_TRIES)
 			caa_cpu_relax();
 		else if (tries < RELAX_TRIES + YIELD_TRIES)
-			sched_yield();
+			kvfree_yield();
 		else
 			nanosleep(&nap, NULL);
 	}

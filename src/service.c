@@ -7,7 +7,6 @@
  * See service.h.
  */
 
-#include <sched.h>
 #include <stdbool.h>
 #include <urcu/flavor.h>
 
@@ -91,6 +90,17 @@ static bool help(struct kvfree_domain *domain)
 	return true;
 }
 
+/* Whether this thread is in a section of any flavor in use. */
+static bool in_section(void)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_for_each_domain(domain)
+		if (kvfree_domain_flavor(domain)->read_ongoing())
+			return true;
+	return false;
+}
+
 /*
  * The next budget is full. If grace periods are short, whoever runs one, or is to run it, may
  * have no processor: give it this one, unless it may be waiting for this thread.
@@ -98,9 +108,8 @@ static bool help(struct kvfree_domain *domain)
 static void let_run(struct kvfree_domain *domain)
 {
 	if (kvfree_gp_is_short(&domain->gp) &&
-	    !kvfree_gp_is_old(&domain->gp) &&
-	    !kvfree_domain_flavor(domain)->read_ongoing())
-		sched_yield();
+	    !kvfree_gp_is_old(&domain->gp) && !in_section())
+		kvfree_yield();
 }
 
 bool kvfree_service_is_crowded(struct kvfree_domain *domain)

@@ -2,15 +2,36 @@
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
 /*
- * util.c - messages
+ * util.c - messages; what the scheduler is asked
  */
 
 #include <poll.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "util.h"
+
+int kvfree_policy_of(pid_t tid)
+{
+	int policy;
+
+#ifdef __GLIBC__
+	policy = sched_getscheduler(tid);
+#else
+	/* musl knows no policies of threads. */
+	policy = (int) syscall(SYS_sched_getscheduler, tid);
+#endif
+	return policy < 0 ? policy : policy & ~SCHED_RESET_ON_FORK;
+}
+
+void kvfree_yield(void)
+{
+	if (kvfree_policy_of(0) != SCHED_DEADLINE)
+		sched_yield();
+}
 
 static void vsay(const char *fmt, va_list args)
 {

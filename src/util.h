@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include <urcu/arch.h>
@@ -80,6 +81,12 @@ static inline uint64_t kvfree_now_msec(void)
 {
 	return kvfree_now_nsec() / 1000000;
 }
+
+/* The scheduling policy of thread @tid, 0 for the calling one; or -1 with errno. */
+int kvfree_policy_of(pid_t tid);
+
+/* sched_yield(), but for a SCHED_DEADLINE thread, whose next period that would wait for. */
+void kvfree_yield(void);
 
 /*
  * For what the program cannot survive: misuse that would deadlock, or a system call that

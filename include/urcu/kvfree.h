@@ -264,7 +264,8 @@ size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor,
  * be passed to urcu_kvfree() and to every deferring call; free() takes only the small.
  * Outside read-side sections a request may give up its processor (sched_yield(), whatever
  * locks the caller holds), once for each page that this thread's raw calls filled while
- * twice batch_bytes and 1 MiB wait. It waits for no grace period.
+ * twice batch_bytes and 1 MiB wait; a SCHED_DEADLINE thread never does. It waits for no
+ * grace period.
  *
  * urcu_kvzalloc() and urcu_kvcalloc() return zeroed memory; urcu_kvcalloc()
  * checks @nmemb * @size for overflow. urcu_kvrealloc() keeps the contents up

@@ -9,6 +9,7 @@
  */
 
 #include <malloc.h>
+#include <urcu/urcu-mb.h>
 
 #include "cmocka-all.h"
 #include "kvgp.h"
@@ -443,6 +444,18 @@ TEST(in_a_section_it_yields_to_nobody)
 	assert_int_equal(yields, 0);
 }
 
+/* A grace period of that flavor would. */
+TEST(nor_in_a_section_of_another_flavor)
+{
+	kvfree_domain_get(&urcu_mb_flavor);
+	urcu_mb_register_thread();
+	urcu_mb_read_lock();
+	allocate_in_a_crowd();
+	urcu_mb_read_unlock();
+	urcu_mb_unregister_thread();
+	assert_int_equal(yields, 0);
+}
+
 TEST(after_the_crowd_it_yields_no_more)
 {
 	allocate_while((2 << 20) - 1);
@@ -500,6 +513,7 @@ int main(void)
 		test(an_allocation_serves_its_threads_request_for_pages),
 		test(an_allocation_in_a_crowd_yields_once),
 		test(in_a_section_it_yields_to_nobody),
+		test(nor_in_a_section_of_another_flavor),
 		test(after_the_crowd_it_yields_no_more),
 		test(with_a_small_budget_less_than_a_mebibyte_is_no_crowd),
 		test(while_one_lasts_long_it_yields_to_nobody),

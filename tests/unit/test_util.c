@@ -2,10 +2,11 @@
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
 /*
- * test_util.c - messages
+ * test_util.c - messages, and to whom the processor is given
  */
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -133,6 +134,47 @@ static const struct kvchild_scenario scenarios[] = {
 
 static char err[4096];
 
+static int policy;	/* that the kernel says this thread has */
+static unsigned int yields;
+
+int __wrap_sched_getscheduler(pid_t tid);
+int __wrap_sched_yield(void);
+
+int __wrap_sched_getscheduler(pid_t tid)
+{
+	assert_int_equal(tid, 0);
+	return policy;
+}
+
+int __wrap_sched_yield(void)
+{
+	yields++;
+	return 0;
+}
+
+static unsigned int yields_as(int scheduled)
+{
+	policy = scheduled;
+	yields = 0;
+	kvfree_yield();
+	return yields;
+}
+
+/* The kernel would let it run again in its next period. */
+TEST(a_deadline_thread_keeps_its_processor)
+{
+	assert_int_equal(yields_as(SCHED_DEADLINE), 0);
+	assert_int_equal(yields_as(SCHED_DEADLINE | SCHED_RESET_ON_FORK), 0);
+}
+
+TEST(threads_of_other_policies_give_it_up)
+{
+	assert_int_equal(yields_as(SCHED_OTHER), 1);
+	assert_int_equal(yields_as(SCHED_FIFO), 1);
+	/* A filter refuses the answer. */
+	assert_int_equal(yields_as(-1), 1);
+}
+
 TEST(a_message_is_one_line_with_the_librarys_name)
 {
 	assert_int_equal(kvchild_run("warns", err, sizeof(err)), KVCHILD_OK);
@@ -187,6 +229,8 @@ TEST(a_test_can_take_the_place_of_the_abort)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_deadline_thread_keeps_its_processor),
+		cmocka_unit_test(threads_of_other_policies_give_it_up),
 		cmocka_unit_test(a_message_is_one_line_with_the_librarys_name),
 		cmocka_unit_test(a_long_message_is_cut),
 		cmocka_unit_test(what_is_repeated_stays_on_one_line),
