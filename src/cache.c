@@ -15,8 +15,7 @@ static void refill_work(struct kvfree_work *work);
 
 struct kvfree_work kvfree_refill = { .fn = refill_work };
 
-static int hold;		/* atomic: 1 during a back-off */
-static uint64_t hold_until;	/* atomic: msec */
+static uint32_t hold;		/* atomic: when the back-off ends, in msec, or 0: none */
 
 /* ------------------------------------------------------------------ */
 /* One record's pages                                                 */
@@ -273,6 +272,20 @@ static bool refill_record(struct kvfree_record *record)
 	return true;
 }
 
+/* Serve @record's request, if it made one. False: there was no memory. */
+static bool serve(struct kvfree_record *record)
+{
+	if (!refill_wanted(&record->refill_gate))
+		return true;
+	__atomic_fetch_add(&record->domain->count.refills, 1, __ATOMIC_RELAXED);
+	if (refill_record(record))
+		return true;
+	/* Seq_cst: before the hold, which brings a worker back to serve
+	 * this request and those of callers that find the gate closed. */
+	__atomic_store_n(&record->refill_gate, 1, __ATOMIC_SEQ_CST);
+	return false;
+}
+
 /* Fill the blank slots of @domain. False: there was no memory. */
 static bool make_blanks(struct kvfree_domain *domain)
 {
@@ -308,29 +321,10 @@ static bool refill_domain(struct kvfree_domain *domain)
 
 	if (kvfree_setting(min_cached_pages) && !make_blanks(domain))
 		return false;
-	kvfree_for_each_record(record, domain) {
-		if (!refill_wanted(&record->refill_gate))
-			continue;
-		__atomic_fetch_add(&domain->count.refills, 1, __ATOMIC_RELAXED);
-		if (refill_record(record))
-			continue;
-		/* Seq_cst: before the hold, which brings the worker back to serve
-		 * this request and those of callers that find the gate closed. */
-		__atomic_store_n(&record->refill_gate, 1, __ATOMIC_SEQ_CST);
-		return false;
-	}
+	kvfree_for_each_record(record, domain)
+		if (!serve(record))
+			return false;
 	return true;
-}
-
-void kvfree_cache_serve(struct kvfree_record *record)
-{
-	/* Relaxed: the thread itself set it. During a back-off it stays set, and
-	 * nothing is allocated. */
-	if (caa_likely(!__atomic_load_n(&record->refill_gate,
-			__ATOMIC_RELAXED)) || kvfree_refill_is_held())
-		return;
-	if (refill_wanted(&record->refill_gate))
-		refill_record(record);
 }
 
 static void open_gates(void)
@@ -350,13 +344,12 @@ static void open_gates(void)
 void kvfree_refill_hold(void)
 {
 	unsigned int msec = kvfree_setting(refill_backoff_msec);
+	uint32_t until = (uint32_t) kvfree_now_msec() + msec;
 
-	__atomic_store_n(&hold_until, kvfree_now_msec() + msec,
-			__ATOMIC_RELAXED);
 	/* Seq_cst: before the timer is armed. A request that sees the hold leaves the
 	 * arming to this call (kvfree_cache_request()); one that does not arms
 	 * the timer for at once, and hold_over() corrects that. */
-	__atomic_store_n(&hold, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&hold, until ? until : 1, __ATOMIC_SEQ_CST);
 	if (kvfree_timer_arm(KVFREE_ALARM_REFILL, msec))
 		return;
 	/* No worker would come back: let the next raw call ask again. Seq_cst: before
@@ -365,24 +358,40 @@ void kvfree_refill_hold(void)
 	open_gates();
 }
 
+/* The allocator failed. */
+static void back_off(struct kvfree_domain *domain)
+{
+	__atomic_fetch_add(&domain->count.refill_failures, 1, __ATOMIC_RELAXED);
+	kvfree_refill_hold();
+}
+
+void kvfree_cache_serve(struct kvfree_record *record)
+{
+	/* Relaxed: the thread itself set it. During a back-off it stays set, and
+	 * nothing is allocated. */
+	if (caa_likely(!__atomic_load_n(&record->refill_gate,
+			__ATOMIC_RELAXED)) || kvfree_refill_is_held())
+		return;
+	if (!serve(record))
+		back_off(record->domain);
+}
+
 /* Whether a back-off, if there is one, has passed. */
 static bool hold_over(void)
 {
-	uint64_t now, until;
+	uint32_t until = __atomic_load_n(&hold, __ATOMIC_SEQ_CST);
+	int32_t left = (int32_t) (until - (uint32_t) kvfree_now_msec());
 
-	if (!kvfree_refill_is_held())
+	if (!until)
 		return true;
-	now = kvfree_now_msec();
-	until = __atomic_load_n(&hold_until, __ATOMIC_RELAXED);
 	/* A request that just missed the hold armed the timer for at once: arm it
 	 * for the rest of the time. */
-	if (now < until && kvfree_timer_arm(KVFREE_ALARM_REFILL,
-			(unsigned int) (until - now)))
+	if (left > 0 && kvfree_timer_arm(KVFREE_ALARM_REFILL, (unsigned int) left))
 		return false;
-	/* Seq_cst: before the gates are looked at; pairs with the load in
-	 * kvfree_cache_request(). */
-	__atomic_store_n(&hold, 0, __ATOMIC_SEQ_CST);
-	return true;
+	/* Unless another hold began meanwhile, which armed the timer for its own end. Seq_cst:
+	 * before the gates are looked at; pairs with the load in kvfree_cache_request(). */
+	return __atomic_compare_exchange_n(&hold, &until, 0, false,
+			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) || !until;
 }
 
 static void refill_work(struct kvfree_work *work)
@@ -396,9 +405,7 @@ static void refill_work(struct kvfree_work *work)
 	kvfree_for_each_domain(domain) {
 		if (refill_domain(domain))
 			continue;
-		__atomic_fetch_add(&domain->count.refill_failures, 1,
-				__ATOMIC_RELAXED);
-		kvfree_refill_hold();
+		back_off(domain);
 		return;
 	}
 }

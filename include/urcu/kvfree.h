@@ -562,7 +562,7 @@ struct urcu_kvfree_stats {
 	uint64_t pages;		/* pages of pointers that exist */
 	uint64_t cached_pages;	/* of pages: empty, in a thread's cache */
 	uint64_t pages_allocated; /* pages ever allocated */
-	uint64_t refills;	/* attempts of a worker to refill a cache */
+	uint64_t refills;	/* attempts to refill a cache */
 	uint64_t refill_failures; /* of refills: the allocator failed */
 	uint64_t kicks;		/* grace periods that raw calls asked for */
 	uint64_t grace_periods;	/* that the library ran */

@@ -722,6 +722,51 @@ TEST(a_failure_keeps_the_request_and_raises_the_hold)
 	assert_int_equal(kvinside_cached(record), 9);
 }
 
+/* K4: the next request would try again at once. */
+TEST(so_does_that_of_an_owner_that_serves_itself)
+{
+	unsigned long failed = kvfault_memory_failed();
+	uint64_t failures = domain->count.refill_failures;
+
+	kvfault_memory(true);
+	ask();
+	kvfree_cache_serve(record);
+	assert_int_equal(kvfault_memory_failed() - failed, 1);
+	assert_int_equal(domain->count.refill_failures, failures + 1);
+	assert_int_equal(record->refill_gate, 1);
+	assert_true(kvfree_refill_is_held());
+	assert_true(is_armed());
+	kvfree_cache_serve(record);
+	assert_int_equal(kvfault_memory_failed() - failed, 1);
+}
+
+static bool hold_again;	/* when the clock is read */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	int ret = __real_clock_gettime(clock, ts);
+
+	if (hold_again) {
+		hold_again = false;
+		kvfree_refill_hold();
+	}
+	return ret;
+}
+
+/* Memory is short once more. */
+TEST(a_hold_that_begins_while_another_ends_goes_on)
+{
+	let_back_off_pass();
+	hold_again = true;
+	refill();
+	assert_false(hold_again);
+	assert_true(kvfree_refill_is_held());
+	assert_true(is_armed());
+}
+
 TEST(a_hold_stops_refills_until_its_time_is_over)
 {
 	kvfree_refill_hold();
@@ -841,6 +886,8 @@ int main(void)
 		timed(blank_records_that_could_not_be_asked_for_are_asked_for_again),
 		test(a_failure_without_timers_opens_all_gates),
 		timed(a_failure_keeps_the_request_and_raises_the_hold),
+		timed(so_does_that_of_an_owner_that_serves_itself),
+		timed(a_hold_that_begins_while_another_ends_goes_on),
 		timed(a_hold_stops_refills_until_its_time_is_over),
 		timed(during_a_back_off_requests_leave_the_timer_alone),
 		timed(while_memory_is_short_a_tick_brings_no_cache_up_to_the_setting),
