@@ -234,7 +234,7 @@ static __attribute__((noinline)) bool raw_slow(
 
 	kvfree_start_raw();
 	record = kvfree_record_get_raw(domain);
-	if (!record)
+	if (!record && kvfree_record_may_claim())
 		kvfree_cache_request_blanks(domain);
 	done = !debug_queue(domain, ptr) ||
 		(record && raw_append(record, channel, ptr));

@@ -302,15 +302,21 @@ static void record_publish(struct kvfree_record *record)
 	kvfree_mutex_unlock(&domain->lock);
 }
 
-/* A record that was left, or NULL. */
+/*
+ * A record that was left, or NULL. Its thread may have left a raw call by longjmp(), with the
+ * lock held for good: nobody is to get that one.
+ */
 static struct kvfree_record *left_pop(struct kvfree_domain *domain)
 {
-	struct kvfree_record *record;
+	struct kvfree_record *record, **link = &domain->left;
 
 	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
-	record = domain->left;
-	if (record)
-		domain->left = record->next_left;
+	while ((record = *link) && !kvfree_record_trylock(record))
+		link = &record->next_left;
+	if (record) {
+		*link = record->next_left;
+		kvfree_record_unlock(record);
+	}
 	kvfree_mutex_unlock(&domain->lock);
 	return record;
 }
@@ -452,6 +458,11 @@ struct kvfree_record *kvfree_record_find(const struct rcu_flavor_struct *flavor)
 	return NULL;
 }
 
+bool kvfree_record_may_claim(void)
+{
+	return !kvfree_tls.claiming && !kvfree_tls.exited && key_is_raw_safe();
+}
+
 /* From here on handlers claim nothing. Returns what one claimed before that. */
 static struct kvfree_record *claim_begin(struct kvfree_domain *domain)
 {
@@ -469,10 +480,9 @@ static void claim_end(void)
 
 struct kvfree_record *kvfree_record_get_raw(struct kvfree_domain *domain)
 {
-	struct kvfree_tls *tls = &kvfree_tls;
 	struct kvfree_record *record = kvfree_record_own(domain);
 
-	if (record || tls->claiming || tls->exited || !key_is_raw_safe())
+	if (record || !kvfree_record_may_claim())
 		return record;
 	record = claim_begin(domain);
 	if (!record && exit_arm()) {

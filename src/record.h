@@ -308,6 +308,9 @@ struct kvfree_record *kvfree_record_own(struct kvfree_domain *domain);
 struct kvfree_record *kvfree_record_get_raw(struct kvfree_domain *domain);
 struct kvfree_record *kvfree_record_get_clean(struct kvfree_domain *domain);
 
+/* Whether a raw call of this thread may claim a blank one. Raw-safe. */
+bool kvfree_record_may_claim(void);
+
 /* Leave the calling thread's record to the workers. Clean context. */
 void kvfree_record_leave(struct kvfree_domain *domain);
 

@@ -101,6 +101,28 @@ TEST(a_raw_call_appends_to_the_open_page)
 	assert_int_equal(now().emergency, before);
 }
 
+/* As in an allocator hook that the claim of its record calls. */
+static void *queue_raw_while_claiming(void *arg)
+{
+	kvfree_tls.claiming = 1;
+	queue_raw(3);
+	kvfree_tls.claiming = 0;
+	return arg;
+}
+
+/* Each call would wake two threads, for slots that are full. */
+TEST(a_call_that_may_claim_no_record_asks_for_none)
+{
+	uint64_t before = now().emergency;
+	unsigned int gate = kvfree_gate_read(&domain->blank_gate);
+
+	kvtest_join(kvtest_thread(queue_raw_while_claiming, NULL));
+	kvgp_let_go();
+	kvinside_settle();
+	assert_int_equal(now().emergency, before + 3);
+	assert_int_equal(kvfree_gate_read(&domain->blank_gate), gate);
+}
+
 TEST(a_full_page_is_closed_and_stays_with_its_record)
 {
 	supply_pages();
@@ -533,6 +555,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(a_raw_call_appends_to_the_open_page),
+		test(a_call_that_may_claim_no_record_asks_for_none),
 		test(a_full_page_is_closed_and_stays_with_its_record),
 		test(a_raw_call_that_finds_the_lock_held_uses_the_emergency_list),
 		test(a_raw_call_that_finds_no_page_uses_the_emergency_list),

@@ -878,6 +878,20 @@ TEST(a_record_that_was_left_is_claimed_with_all_that_is_in_it)
 	assert_int_equal(kvinside_count_records(domain), 1);
 }
 
+/* Its thread left a raw call by longjmp(), say: the next owner would wait for ever. */
+TEST(a_record_that_was_left_locked_is_claimed_by_nobody)
+{
+	struct kvfree_record *stuck = kvtest_on_thread(claim_clean, NULL), *record;
+
+	kvinside_lock(stuck);
+	record = kvtest_on_thread(claim_clean, NULL);
+	assert_ptr_not_equal(record, stuck);
+	/* It stays where it was. */
+	assert_ptr_equal(own(), record);
+	kvfree_record_unlock(stuck);
+	assert_ptr_equal(kvtest_on_thread(claim_clean, NULL), stuck);
+}
+
 TEST(a_record_that_was_left_is_made_blank_before_another_is_allocated)
 {
 	struct kvfree_record *record = kvtest_on_thread(claim_clean, NULL);
@@ -1115,6 +1129,7 @@ int main(int argc, char **argv)
 		test(ticks_may_wrap),
 		test(a_thread_that_exits_leaves_its_record),
 		test(a_record_that_was_left_is_claimed_with_all_that_is_in_it),
+		test(a_record_that_was_left_locked_is_claimed_by_nobody),
 		test(a_record_that_was_left_is_made_blank_before_another_is_allocated),
 		test(who_leaves_is_given_a_record_again),
 		test(who_leaves_frees_what_the_allocator_kept_for_it),
