@@ -252,7 +252,7 @@ void kvfree_domains_fork_reset(bool forget)
 	struct kvfree_domain *domain;
 
 	kvfree_for_each_slot(domain) {
-		kvfree_gp_fork_reset(&domain->gp);
+		kvfree_gp_fork_reset(&domain->gp, forget);
 		pthread_mutex_init(&domain->hands.lock, NULL);
 		pthread_cond_init(&domain->hands.cond, NULL);
 		domain->hands.open = NULL;

@@ -232,7 +232,7 @@ void kvfree_gp_postfork(struct kvfree_gp *gp)
 	kvfree_mutex_unlock(&gp->lock);
 }
 
-void kvfree_gp_fork_reset(struct kvfree_gp *gp)
+void kvfree_gp_fork_reset(struct kvfree_gp *gp, bool forget)
 {
 	pthread_mutex_init(&gp->lock, NULL);
 	pthread_cond_init(&gp->cond, NULL);
@@ -240,4 +240,8 @@ void kvfree_gp_fork_reset(struct kvfree_gp *gp)
 	gp->running = false;
 	gp->since_msec = 0;
 	gp->completed = gp->started;
+	if (forget) {
+		gp->count = 0;
+		gp->longest_msec = 0;
+	}
 }

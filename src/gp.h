@@ -178,7 +178,7 @@ bool kvfree_gp_stall_check(struct kvfree_gp *gp,
 
 void kvfree_gp_prefork(struct kvfree_gp *gp);
 void kvfree_gp_postfork(struct kvfree_gp *gp);
-/* In the child: nobody runs one. */
-void kvfree_gp_fork_reset(struct kvfree_gp *gp);
+/* In the child: nobody runs one. With @forget, none was run. */
+void kvfree_gp_fork_reset(struct kvfree_gp *gp, bool forget);
 
 #endif /* KVFREE_GP_H */

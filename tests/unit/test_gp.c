@@ -798,13 +798,23 @@ TEST(in_the_child_of_a_fork_nobody_runs_one)
 	gp.since_msec = 1;
 	kvfree_gp_prefork(&gp);
 	kvfree_rank_forget();
-	kvfree_gp_fork_reset(&gp);
+	kvfree_gp_fork_reset(&gp, false);
 	cookie = kvfree_gp_cookie(&gp);
 	assert_false(kvfree_gp_over(&gp, cookie));
 	assert_false(kvfree_gp_wait(&gp, cookie, true));
 	run_one(&kvgp_flavor);
 	assert_true(kvfree_gp_over(&gp, cookie));
 	assert_false(check());
+	assert_int_equal(gp.count, 2);
+}
+
+TEST(in_a_child_that_forgets_none_was_run)
+{
+	run_one(&kvgp_flavor);
+	gp.longest_msec = 7;
+	kvfree_gp_fork_reset(&gp, true);
+	assert_int_equal(gp.count, 0);
+	assert_int_equal(gp.longest_msec, 0);
 }
 
 TEST(the_hooks_of_a_fork_hold_the_lock)
@@ -853,6 +863,7 @@ int main(int argc, char **argv)
 		test(what_is_young_or_not_there_is_not_reported),
 		test(a_report_that_could_not_be_made_is_made_later),
 		test(in_the_child_of_a_fork_nobody_runs_one),
+		test(in_a_child_that_forgets_none_was_run),
 		test(the_hooks_of_a_fork_hold_the_lock),
 	};
 	int ret = kvchild_main(argc, argv, scenarios);
