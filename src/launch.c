@@ -27,8 +27,9 @@
 /* The time slice that the library's threads ask the scheduler for. */
 #define SLICE_NSEC	100000
 
-static cpu_set_t cpus;		/* where the process could run at its start */
-static bool cpus_known;
+/* Where the process could run at its start. Empty where there are more processors than the
+ * set has room for: threads then stay where they are, as an empty set is refused. */
+static cpu_set_t cpus;
 static size_t tls_bytes;	/* thread-local storage, which each stack holds */
 
 static int add_tls(struct dl_phdr_info *info, size_t size, void *arg)
@@ -48,8 +49,7 @@ static int add_tls(struct dl_phdr_info *info, size_t size, void *arg)
  * a thread that is not there. What is loaded later is not in the stacks. */
 static __attribute__((constructor)) void learn(void)
 {
-	/* Fails where there are more processors than the set has room for. */
-	cpus_known = sched_getaffinity(0, sizeof(cpus), &cpus) == 0;
+	sched_getaffinity(0, sizeof(cpus), &cpus);
 	dl_iterate_phdr(add_tls, &tls_bytes);
 }
 
@@ -87,54 +87,42 @@ static int create_asking(pthread_t *thread, void *(*fn)(void *), void *arg,
 	return ret;
 }
 
-/*
- * Ask for everything, then for less: a seccomp filter may refuse the scheduling, and
- * the C library may take more out of a stack than stack_bytes() knows of.
- */
-static int create_somehow(pthread_t *thread, void *(*fn)(void *), void *arg)
-{
-	static const int attempts[] = { SMALL | SCHEDULING, SMALL, 0 };
-	int ret = EAGAIN;
-	size_t i;
-
-	for (i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
-		ret = create_asking(thread, fn, arg, attempts[i]);
-		/* These errors do not go away if less is asked for. */
-		if (!ret || ret == EAGAIN || ret == ENOMEM)
-			break;
-	}
-	return ret;
-}
-
 int kvfree_launch(pthread_t *thread, void *(*fn)(void *), void *arg)
 {
+	/* Everything, then less: a seccomp filter may refuse the scheduling, and the C
+	 * library may take more out of a stack than stack_bytes() knows of. */
+	static const int attempts[] = { SMALL | SCHEDULING, SMALL, 0 };
 	sigset_t all, saved;
-	int ret;
+	unsigned int i;
+	int error;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &saved);
-	ret = create_somehow(thread, fn, arg);
+	for (i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+		error = create_asking(thread, fn, arg, attempts[i]);
+		/* These errors do not go away if less is asked for. */
+		if (!error || error == EAGAIN || error == ENOMEM)
+			break;
+	}
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
-	return ret;
+	if (!error)
+		return 0;
+	errno = error;
+	return -1;
 }
-
-/* The first version of the kernel's struct sched_attr; glibc has none before 2.41. */
-struct slice_attr {
-	uint32_t size;
-	uint32_t policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime;
-	uint64_t deadline;
-	uint64_t period;
-};
 
 /* So that the thread runs soon after it is woken, while what it works on is still in
  * the caches. Linux before 6.12 ignores it, and a sandbox may refuse it. */
 static void ask_for_short_slices(void)
 {
-	struct slice_attr attr = { 0 };
+	/* The first version of the kernel's struct sched_attr; glibc has none before 2.41. */
+	struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} attr = { 0 };
 
 	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) ||
 	    attr.policy != SCHED_OTHER)
@@ -148,8 +136,7 @@ void kvfree_launched(const char *name)
 {
 	/* Not by a thread attribute, which musl lacks. Fails if the process may no longer
 	 * run on any of these, or a filter refuses it. */
-	if (cpus_known)
-		sched_setaffinity(0, sizeof(cpus), &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
 	/* For the calling thread this is a system call. For another one it would open a
 	 * file in /proc, and if the process was forked just then, the child would keep
 	 * the descriptor. */

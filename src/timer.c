@@ -461,25 +461,19 @@ int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm),
 		void (*on_pressure)(void))
 {
 	struct kvfree_timer *timer = &kvfree_timer;
-	int ret = 0;
 
 	timer->stopping = false;
 	timer->on_alarm = on_alarm;
 	timer->on_pressure = on_pressure;
 	memset(timer->asked, 0, sizeof(timer->asked));
 	memset(timer->due, 0, sizeof(timer->due));
-	if (fds_make(timer)) {
-		fds_close(timer);
-		return -1;
+	if (fds_make(timer) == 0) {
+		pressure_make(timer);
+		if (kvfree_launch(&timer->thread, timer_thread, timer) == 0)
+			return 0;
 	}
-	pressure_make(timer);
-	ret = kvfree_launch(&timer->thread, timer_thread, timer);
-	if (ret) {
-		fds_close(timer);
-		errno = ret;
-		return -1;
-	}
-	return 0;
+	fds_close(timer);
+	return -1;
 }
 
 void kvfree_timer_open(void)

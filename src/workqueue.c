@@ -87,22 +87,14 @@ static void *worker(void *arg)
 int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers,
 		const char *name)
 {
-	int ret = 0;
-
 	lock(wq);
 	wq->stop = false;
 	unlock(wq);
 	wq->name = name;
-	wq->nr_threads = 0;
-	while (wq->nr_threads < workers && !ret) {
-		ret = kvfree_launch(&wq->threads[wq->nr_threads], worker, wq);
-		if (!ret)
-			wq->nr_threads++;
-	}
-	if (wq->nr_threads)
-		return 0;
-	errno = ret;
-	return -1;
+	while (wq->nr_threads < workers &&
+	       kvfree_launch(&wq->threads[wq->nr_threads], worker, wq) == 0)
+		wq->nr_threads++;
+	return wq->nr_threads ? 0 : -1;
 }
 
 void kvfree_workqueue_open(struct kvfree_workqueue *wq)
