@@ -23,20 +23,15 @@ static void unlock(struct kvfree_workqueue *wq)
 /* Take the first item that may be run now off the list; NULL if there is none. */
 static struct kvfree_work *pop_locked(struct kvfree_workqueue *wq)
 {
-	struct kvfree_work *work = wq->head, *before = NULL;
+	struct kvfree_work **link = &wq->head, *work;
 
-	while (work && work->running && !work->reentrant) {
-		before = work;
-		work = work->next;
-	}
+	while ((work = *link) && work->running && !work->reentrant)
+		link = &work->next;
 	if (!work)
 		return NULL;
-	if (before)
-		before->next = work->next;
-	else
-		wq->head = work->next;
+	*link = work->next;
 	if (!work->next)
-		wq->tail = before;
+		wq->tail = link;
 	return work;
 }
 
@@ -87,9 +82,6 @@ static void *worker(void *arg)
 int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers,
 		const char *name)
 {
-	lock(wq);
-	wq->stop = false;
-	unlock(wq);
 	wq->name = name;
 	while (wq->nr_threads < workers &&
 	       kvfree_launch(&wq->threads[wq->nr_threads], worker, wq) == 0)
@@ -120,6 +112,7 @@ void kvfree_workqueue_stop(struct kvfree_workqueue *wq)
 	lock(wq);
 	for (; wq->head; wq->head = wq->head->next)
 		wq->head->queued = false;
+	wq->stop = false;
 	unlock(wq);
 }
 
@@ -133,11 +126,10 @@ bool kvfree_workqueue_queue(struct kvfree_workqueue *wq,
 	if (open && !work->queued) {
 		work->queued = true;
 		work->next = NULL;
-		if (wq->head)
-			wq->tail->next = work;
-		else
-			wq->head = work;
-		wq->tail = work;
+		if (!wq->head)
+			wq->tail = &wq->head;
+		*wq->tail = work;
+		wq->tail = &work->next;
 		pthread_cond_signal(&wq->more);
 	}
 	unlock(wq);
@@ -176,15 +168,7 @@ void kvfree_workqueue_postfork(struct kvfree_workqueue *wq)
 
 void kvfree_workqueue_fork_reset(struct kvfree_workqueue *wq)
 {
-	pthread_mutex_init(&wq->lock, NULL);
-	pthread_cond_init(&wq->more, NULL);
-	pthread_cond_init(&wq->done, NULL);
-	wq->head = NULL;
-	wq->running = 0;
-	wq->open = false;
-	wq->paused = false;
-	wq->stop = false;
-	wq->nr_threads = 0;
+	*wq = (struct kvfree_workqueue) KVFREE_WORKQUEUE_INIT(wq->rank);
 }
 
 void kvfree_work_fork_reset(struct kvfree_work *work)

@@ -36,7 +36,7 @@ struct kvfree_workqueue {
 	pthread_cond_t more;		/* under lock: an item, or stop */
 	pthread_cond_t done;		/* under lock: an item finished */
 	struct kvfree_work *head;	/* under lock */
-	struct kvfree_work *tail;	/* under lock; undefined if head is NULL */
+	struct kvfree_work **tail;	/* under lock: the last one's next; undefined if none */
 	unsigned int running;		/* under lock: items that run */
 	bool open;			/* under lock: takes items */
 	bool paused;			/* under lock: begins none */
