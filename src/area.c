@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
-
 /*
  * area.c - the range of large memory
- *
- * See area.h for the range and its locking discipline.
  */
 
 #include <sys/mman.h>
@@ -21,6 +18,7 @@ struct kvfree_area kvfree_area = {
 	.base = KVFREE_AREA_NONE,
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 };
+static struct kvfree_area *const area = &kvfree_area;
 
 /* ------------------------------------------------------------------ */
 /* Runs                                                               */
@@ -30,18 +28,17 @@ static unsigned int bin_of(uint32_t units)
 	return 31 - (unsigned int) __builtin_clz(units);
 }
 
-static void run_mark(struct kvfree_area *area, uint32_t first, uint32_t units,
-		uint32_t used)
+static void run_mark(uint32_t first, uint32_t units, uint32_t used)
 {
 	area->units[first].run = units | used;
 	area->units[first + units - 1].run = units | used;
 }
 
-static void run_list(struct kvfree_area *area, uint32_t first, uint32_t units)
+static void run_list(uint32_t first, uint32_t units)
 {
 	uint32_t *bin = &area->bins[bin_of(units)];
 
-	run_mark(area, first, units, 0);
+	run_mark(first, units, 0);
 	area->units[first].prev = 0;
 	area->units[first].next = *bin;
 	if (*bin)
@@ -49,7 +46,7 @@ static void run_list(struct kvfree_area *area, uint32_t first, uint32_t units)
 	*bin = first + 1;
 }
 
-static void run_unlist(struct kvfree_area *area, uint32_t first)
+static void run_unlist(uint32_t first)
 {
 	struct kvfree_area_unit *unit = &area->units[first];
 
@@ -63,7 +60,7 @@ static void run_unlist(struct kvfree_area *area, uint32_t first)
 
 /* Index + 1 of a free run of at least @units, or 0. The first that fits in the bin that
  * may hold one; in the bins above, any run fits. */
-static uint32_t run_find(struct kvfree_area *area, uint32_t units)
+static uint32_t run_find(uint32_t units)
 {
 	unsigned int bin = bin_of(units);
 	uint32_t i;
@@ -77,57 +74,61 @@ static uint32_t run_find(struct kvfree_area *area, uint32_t units)
 	return 0;
 }
 
-/* Take a run of @units; index + 1, or 0. Caller holds the lock. */
-static uint32_t run_take(struct kvfree_area *area, uint32_t units)
+/* Take a run for @bytes, in whole pages; index + 1, or 0. Caller holds the lock. */
+static uint32_t run_take(size_t bytes)
 {
-	uint32_t found = run_find(area, units), rest;
+	uint32_t units = (uint32_t) ((bytes + KVFREE_AREA_UNIT - 1) / KVFREE_AREA_UNIT);
+	uint32_t found = run_find(units), rest;
 
 	if (!found)
 		return 0;
 	rest = area->units[found - 1].run - units;
-	run_unlist(area, found - 1);
+	run_unlist(found - 1);
 	if (rest)
-		run_list(area, found - 1 + units, rest);
-	run_mark(area, found - 1, units, USED);
+		run_list(found - 1 + units, rest);
+	run_mark(found - 1, units, USED);
+	area->units[found - 1].pages = (uint32_t) (bytes / area->page_bytes);
 	return found;
 }
 
 /* Give a run back, joined with its free neighbours. Caller holds the lock. */
-static void run_give(struct kvfree_area *area, uint32_t first)
+static void run_give(uint32_t first)
 {
 	uint32_t units = area->units[first].run & ~USED;
 	uint32_t after = first + units;
 
 	if (after < area->size / KVFREE_AREA_UNIT && !(area->units[after].run & USED)) {
 		units += area->units[after].run;
-		run_unlist(area, after);
+		run_unlist(after);
 	}
 	if (first && !(area->units[first - 1].run & USED)) {
 		uint32_t before = area->units[first - 1].run;
 
 		first -= before;
 		units += before;
-		run_unlist(area, first);
+		run_unlist(first);
 	}
-	run_list(area, first, units);
+	run_list(first, units);
 }
 
 /* ------------------------------------------------------------------ */
 /* The range                                                          */
 
+static void *map(void *ptr, size_t bytes, int prot, int flags)
+{
+	return mmap(ptr, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+}
+
 /* Reserve range and table. Caller holds the lock. */
-static bool area_reserve(struct kvfree_area *area)
+static bool area_reserve(void)
 {
 	void *base, *units;
 
 	area->failed = true;
-	base = mmap(NULL, KVFREE_AREA_BYTES, PROT_NONE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	base = map(NULL, KVFREE_AREA_BYTES, PROT_NONE, 0);
 	if (base == MAP_FAILED)
 		return false;
-	units = mmap(NULL, UNITS * sizeof(*area->units),
-		PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	units = map(NULL, UNITS * sizeof(*area->units), PROT_READ | PROT_WRITE, 0);
 	if (units == MAP_FAILED) {
 		munmap(base, KVFREE_AREA_BYTES);
 		return false;
@@ -136,7 +137,7 @@ static bool area_reserve(struct kvfree_area *area)
 	area->failed = false;
 	area->units = units;
 	area->page_bytes = (size_t) sysconf(_SC_PAGESIZE);
-	run_list(area, 0, UNITS);
+	run_list(0, UNITS);
 	/* Relaxed: see kvfree_area_has(). */
 	__atomic_store_n(&area->size, KVFREE_AREA_BYTES, __ATOMIC_RELAXED);
 	__atomic_store_n(&area->base, (uintptr_t) base, __ATOMIC_RELAXED);
@@ -145,7 +146,7 @@ static bool area_reserve(struct kvfree_area *area)
 
 /* Give back what is free at the end of the range, and the table if that is all of it.
  * Caller holds the lock. */
-static void area_trim(struct kvfree_area *area)
+static void area_trim(void)
 {
 	uint32_t units = (uint32_t) (area->size / KVFREE_AREA_UNIT);
 	uint32_t rest = area->units[units - 1].run;
@@ -153,7 +154,7 @@ static void area_trim(struct kvfree_area *area)
 
 	if (rest & USED)
 		return;
-	run_unlist(area, units - rest);
+	run_unlist(units - rest);
 	units -= rest;
 	/* Relaxed: see kvfree_area_has(). Both stores come before the addresses can
 	 * belong to anybody else. */
@@ -167,28 +168,29 @@ static void area_trim(struct kvfree_area *area)
 	area->units = NULL;
 }
 
-/* Whether there is an RLIMIT_AS; if so, gives back what is free at the end of the range.
- * Caller holds the lock. */
-static bool area_heed_limit(struct kvfree_area *area)
+/* Whether nothing may be allocated: the range failed, or there is an RLIMIT_AS. Then, gives
+ * back what is free at its end. Caller holds the lock. */
+static bool area_heed_limit(void)
 {
 	struct rlimit limit;
 
+	if (area->failed)
+		return true;
 	if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
 		return false;
 	if (area->units)
-		area_trim(area);
+		area_trim();
 	return true;
 }
 
 /* Caller holds the lock. */
-static bool area_is_there(struct kvfree_area *area)
+static bool area_is_there(void)
 {
-	return KVFREE_AREA_EXISTS && !area->failed && !area_heed_limit(area) &&
-		(area->units || area_reserve(area));
+	return KVFREE_AREA_EXISTS && !area_heed_limit() && (area->units || area_reserve());
 }
 
 /* The first unit of the run in use that begins at @ptr. Caller holds the lock. */
-static uint32_t run_at(struct kvfree_area *area, const void *ptr)
+static uint32_t run_at(const void *ptr)
 {
 	uintptr_t offset = (uintptr_t) ptr - area->base;
 	uint32_t first = (uint32_t) (offset / KVFREE_AREA_UNIT);
@@ -200,7 +202,7 @@ static uint32_t run_at(struct kvfree_area *area, const void *ptr)
 		ptr);
 }
 
-static size_t run_bytes(struct kvfree_area *area, uint32_t first)
+static size_t run_bytes(uint32_t first)
 {
 	return (size_t) area->units[first].pages * area->page_bytes;
 }
@@ -208,8 +210,7 @@ static size_t run_bytes(struct kvfree_area *area, uint32_t first)
 /* Make a run inaccessible and empty. False: its memory is still there. */
 static bool run_drop(void *ptr, size_t bytes)
 {
-	if (mmap(ptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
-			MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED) {
+	if (map(ptr, bytes, PROT_NONE, MAP_FIXED) != MAP_FAILED) {
 		/* Like its neighbours, so that the kernel joins the mappings. */
 		madvise(ptr, bytes, MADV_DONTDUMP);
 		return true;
@@ -226,7 +227,6 @@ void __lsan_unregister_root_region(const void *ptr, size_t bytes);
 
 void *kvfree_area_alloc(size_t size)
 {
-	struct kvfree_area *area = &kvfree_area;
 	uint32_t found = 0;
 	size_t bytes = 0;
 	void *ptr;
@@ -234,14 +234,10 @@ void *kvfree_area_alloc(size_t size)
 	if (size > KVFREE_AREA_BYTES)
 		return NULL;
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
-	if (area_is_there(area)) {
+	if (area_is_there()) {
 		bytes = (size + area->page_bytes - 1) & ~(area->page_bytes - 1);
-		found = run_take(area, (uint32_t) ((bytes +
-			KVFREE_AREA_UNIT - 1) / KVFREE_AREA_UNIT));
+		found = run_take(bytes);
 	}
-	if (found)
-		area->units[found - 1].pages =
-			(uint32_t) (bytes / area->page_bytes);
 	kvfree_mutex_unlock(&area->lock);
 	if (!found)
 		return NULL;
@@ -249,7 +245,7 @@ void *kvfree_area_alloc(size_t size)
 	if (mprotect(ptr, bytes, PROT_READ | PROT_WRITE)) {
 		kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
 		area->units[found - 1].pages = 0;
-		run_give(area, found - 1);
+		run_give(found - 1);
 		kvfree_mutex_unlock(&area->lock);
 		return NULL;
 	}
@@ -262,24 +258,22 @@ void *kvfree_area_alloc(size_t size)
 
 size_t kvfree_area_usable(void *ptr)
 {
-	struct kvfree_area *area = &kvfree_area;
 	size_t bytes;
 
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
-	bytes = run_bytes(area, run_at(area, ptr));
+	bytes = run_bytes(run_at(ptr));
 	kvfree_mutex_unlock(&area->lock);
 	return bytes;
 }
 
 void kvfree_area_free(void *ptr)
 {
-	struct kvfree_area *area = &kvfree_area;
 	uint32_t first;
 	size_t bytes;
 
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
-	first = run_at(area, ptr);
-	bytes = run_bytes(area, first);
+	first = run_at(ptr);
+	bytes = run_bytes(first);
 	area->units[first].pages = 0;	/* for a second free to find */
 	kvfree_mutex_unlock(&area->lock);
 	__atomic_fetch_sub(&area->bytes, bytes, __ATOMIC_RELAXED);
@@ -288,17 +282,14 @@ void kvfree_area_free(void *ptr)
 	if (!run_drop(ptr, bytes))
 		return;		/* never handed out again: it must be zero */
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
-	if (!area->failed) {
-		run_give(area, first);
-		area_heed_limit(area);
-	}
+	if (!area->failed)
+		run_give(first);
+	area_heed_limit();
 	kvfree_mutex_unlock(&area->lock);
 }
 
 void kvfree_area_fork_reset(bool at_rest)
 {
-	struct kvfree_area *area = &kvfree_area;
-
 	/* A thread that the fork did not copy was changing the table:
 	 * allocate from malloc from here on. What is allocated in the range is
 	 * still recognized, and its memory goes back when it is freed. */
@@ -309,22 +300,17 @@ void kvfree_area_fork_reset(bool at_rest)
 
 void kvfree_area_release(void)
 {
-	struct kvfree_area *area = &kvfree_area;
-
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
 	if (area->units && !area->failed &&
 	    area->units[0].run == area->size / KVFREE_AREA_UNIT)
-		area_trim(area);
+		area_trim();
 	kvfree_mutex_unlock(&area->lock);
 }
 
 void kvfree_area_heed_limit(void)
 {
-	struct kvfree_area *area = &kvfree_area;
-
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
-	if (!area->failed)
-		area_heed_limit(area);
+	area_heed_limit();
 	kvfree_mutex_unlock(&area->lock);
 }
 
