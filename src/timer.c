@@ -3,9 +3,6 @@
 
 /*
  * timer.c - the timer thread
- *
- * See timer.h for the alarms and for whose descriptors are whose, gate.h for the rule of
- * the gates.
  */
 
 #include <fcntl.h>
@@ -46,6 +43,7 @@ unsigned int kvfree_check_look_msec = 10000;
 struct kvfree_timer kvfree_timer = {
 	.fd = -1, .hangup = -1, .listen = -1, .pressure = -1,
 };
+static struct kvfree_timer *const timer = &kvfree_timer;
 
 /* ------------------------------------------------------------------ */
 /* Whose descriptors                                                  */
@@ -56,11 +54,11 @@ static struct timespec mark(void)
 {
 	return (struct timespec) {
 		.tv_sec = TEN_YEARS,
-		.tv_nsec = (long) ((uintptr_t) &kvfree_timer / 64 % 1000000000),
+		.tv_nsec = (long) ((uintptr_t) timer / 64 % 1000000000),
 	};
 }
 
-static int timer_fd(const struct kvfree_timer *timer)
+static int timer_fd(void)
 {
 	/* Acquire: pairs with timer_make(), which has marked the timer. */
 	return __atomic_load_n(&timer->fd, __ATOMIC_ACQUIRE);
@@ -114,22 +112,16 @@ static __attribute__((noinline)) void hang_up(void)
 {
 	/* Seq_cst: only one caller gets it. Pairs with pipe_make(). kvfree_timer_stop()
 	 * has stored stopping before, which the thread sees once it finds -1. */
-	int fd = __atomic_exchange_n(&kvfree_timer.hangup, -1,
+	int fd = __atomic_exchange_n(&timer->hangup, -1,
 			__ATOMIC_SEQ_CST);
 
 	/* Unlike close(), this is not a cancellation point. */
-	if (is_file(fd, &kvfree_timer.pipe))
+	if (is_file(fd, &timer->pipe))
 		syscall(SYS_close, fd);
 }
 
 /* ------------------------------------------------------------------ */
 /* Requests                                                           */
-
-/* Whether it expires within a moment, and has not yet. */
-static bool is_soon(const struct itimerspec *now)
-{
-	return now->it_value.tv_sec == 0 && now->it_value.tv_nsec > 0;
-}
 
 /* Wake the thread in a moment, unless that was done. Raw-safe, may change errno. */
 static bool wake_soon(void)
@@ -139,10 +131,11 @@ static bool wake_soon(void)
 		.it_value = { .tv_nsec = SOON_NSEC },
 	};
 	struct itimerspec now;
-	int fd = timer_fd(&kvfree_timer);
+	int fd = timer_fd();
 
+	/* Less than a second is left: it was armed, and has not expired yet. */
 	if (caa_likely(timer_look(fd, &now)))
-		return is_soon(&now) ||
+		return (now.it_value.tv_sec == 0 && now.it_value.tv_nsec > 0) ||
 			timerfd_settime(fd, 0, &soon, NULL) == 0;
 	/* The thread serves all alarms once it has made a new timer. */
 	hang_up();
@@ -154,11 +147,11 @@ bool kvfree_timer_arm(enum kvfree_alarm alarm, unsigned int msec)
 	/* Seq_cst: pairs with kvfree_timer_open(). Either this load comes after
 	 * it and the timer is armed, or what the start does first comes after
 	 * the caller's publication and sees it. */
-	if (!__atomic_load_n(&kvfree_timer.open, __ATOMIC_SEQ_CST))
+	if (!__atomic_load_n(&timer->open, __ATOMIC_SEQ_CST))
 		return false;
 	/* Seq_cst: before the timer is looked at, whose lock in the kernel orders
 	 * it before the wake-up; pairs with take_asked(). */
-	__atomic_store_n(&kvfree_timer.asked[alarm], msec + 1,
+	__atomic_store_n(&timer->asked[alarm], msec + 1,
 			__ATOMIC_SEQ_CST);
 	return wake_soon();
 }
@@ -177,7 +170,7 @@ bool kvfree_timer_request(enum kvfree_alarm alarm, unsigned int msec,
 void kvfree_tick_arm(void)
 {
 	kvfree_timer_request(KVFREE_ALARM_TICK, kvfree_setting(drain_msec),
-			&kvfree_timer.tick_gate);
+			&timer->tick_gate);
 }
 
 /* ------------------------------------------------------------------ */
@@ -203,7 +196,7 @@ static int above_stderr(int fd)
 	return fd;
 }
 
-static int timer_make(struct kvfree_timer *timer)
+static int timer_make(void)
 {
 	const struct itimerspec never = {
 		.it_interval = mark(),
@@ -230,7 +223,7 @@ static void close_file(int *fd, const struct kvfree_inode *inode)
 	*fd = -1;
 }
 
-static bool has_pipe(struct kvfree_timer *timer)
+static bool has_pipe(void)
 {
 	/* Seq_cst: pairs with hang_up(). */
 	return is_file(timer->listen, &timer->pipe) &&
@@ -238,7 +231,7 @@ static bool has_pipe(struct kvfree_timer *timer)
 			&timer->pipe);
 }
 
-static int pipe_make(struct kvfree_timer *timer)
+static int pipe_make(void)
 {
 	int fd[2], end;
 
@@ -258,31 +251,31 @@ static int pipe_make(struct kvfree_timer *timer)
 }
 
 /* Optional: a system without it only goes without the reports. */
-static void pressure_make(struct kvfree_timer *timer)
+static void pressure_make(void)
 {
 	timer->pressure = above_stderr(kvfree_pressure_open());
 	if (timer->pressure >= 0)
 		note_inode(timer->pressure, &timer->pressure_file);
 }
 
-static bool is_whole(struct kvfree_timer *timer)
+static bool is_whole(void)
 {
-	return is_timer(timer_fd(timer)) && has_pipe(timer) &&
+	return is_timer(timer_fd()) && has_pipe() &&
 		(timer->pressure < 0 ||
 		 is_file(timer->pressure, &timer->pressure_file));
 }
 
 /* Make what is not there; 0, or -1 with errno. */
-static int fds_make(struct kvfree_timer *timer)
+static int fds_make(void)
 {
 	/* The pipe first, to have the lowest numbers: code that takes some takes these. */
-	if (!has_pipe(timer) && pipe_make(timer))
+	if (!has_pipe() && pipe_make())
 		return -1;
-	return is_timer(timer_fd(timer)) ? 0 : timer_make(timer);
+	return is_timer(timer_fd()) ? 0 : timer_make();
 }
 
 /* Close what is ours; errno is kept. Async-signal-safe. */
-static void fds_close(struct kvfree_timer *timer)
+static void fds_close(void)
 {
 	int saved = errno, fd;
 
@@ -299,18 +292,8 @@ static void fds_close(struct kvfree_timer *timer)
 /* ------------------------------------------------------------------ */
 /* The thread                                                         */
 
-static void pressure_event(struct kvfree_timer *timer, int events)
-{
-	if (events & POLLPRI)
-		timer->on_pressure();
-	/* For example, its cgroup was removed: it would signal without end, with
-	 * POLLPRI beside the error. */
-	if (events & (POLLERR | POLLHUP))
-		close_file(&timer->pressure, &timer->pressure_file);
-}
-
 /* From here on the time of @alarm is the thread's. */
-static void take_asked(struct kvfree_timer *timer, enum kvfree_alarm alarm,
+static void take_asked(enum kvfree_alarm alarm,
 		uint64_t now)
 {
 	unsigned int asked = __atomic_load_n(&timer->asked[alarm],
@@ -328,13 +311,13 @@ static void take_asked(struct kvfree_timer *timer, enum kvfree_alarm alarm,
 }
 
 /* Serve what is due; returns how long the rest may wait, in milliseconds. */
-static unsigned int serve(struct kvfree_timer *timer)
+static unsigned int serve(void)
 {
 	uint64_t now = kvfree_now_msec(), due;
 	unsigned int wait = LOOK_MSEC, i;
 
 	for (i = 0; i < KVFREE_ALARMS; i++) {
-		take_asked(timer, i, now);
+		take_asked(i, now);
 		due = timer->due[i];
 		if (due > now && due - now < wait)
 			wait = (unsigned int) (due - now);
@@ -349,9 +332,9 @@ static unsigned int serve(struct kvfree_timer *timer)
 
 /* Read the expirations. The result does not matter: a timer that was armed again
  * meanwhile (EAGAIN) or expired twice asks for the same. */
-static void timer_event(struct kvfree_timer *timer)
+static void timer_event(void)
 {
-	int fd = timer_fd(timer);
+	int fd = timer_fd();
 	uint64_t expirations;
 
 	if (is_timer(fd) && read(fd, &expirations, sizeof(expirations)) < 0)
@@ -361,39 +344,33 @@ static void timer_event(struct kvfree_timer *timer)
 /* What the thread waits for. */
 enum { TIMER, LISTEN, PRESSURE, EVENTS };
 
-/* For where poll() fails because RLIMIT_NOFILE is below the number of descriptors to wait
- * for. */
+/* For where poll() fails with EINVAL because RLIMIT_NOFILE is below the number of
+ * descriptors to wait for. */
 static int select_instead(struct pollfd *fds, unsigned int msec)
 {
-	struct timeval timeout = {
-		.tv_sec = msec / 1000, .tv_usec = msec % 1000 * 1000,
-	};
-	fd_set in, pri;
-	int i, n, most = -1;
+	struct timeval timeout = { .tv_sec = msec / 1000, .tv_usec = msec % 1000 * 1000 };
+	fd_set in, pri, *set[EVENTS] = { [TIMER] = &in, [LISTEN] = &in, [PRESSURE] = &pri };
+	int i, n;
 
 	FD_ZERO(&in);
 	FD_ZERO(&pri);
 	for (i = 0; i < EVENTS; i++) {
-		if (fds[i].fd >= FD_SETSIZE) {
-			errno = EINVAL;
-			return -1;
-		}
+		if (fds[i].fd >= FD_SETSIZE)
+			return -1;	/* for want of room, too: errno stays EINVAL */
 		if (fds[i].fd >= 0)
-			FD_SET(fds[i].fd, i == PRESSURE ? &pri : &in);
-		most = fds[i].fd > most ? fds[i].fd : most;
+			FD_SET(fds[i].fd, set[i]);
 	}
-	n = select(most + 1, &in, NULL, &pri, &timeout);
+	n = select(FD_SETSIZE, &in, NULL, &pri, &timeout);
 	for (i = 0; n > 0 && i < EVENTS; i++)
-		if (fds[i].fd >= 0 &&
-		    FD_ISSET(fds[i].fd, i == PRESSURE ? &pri : &in))
-			fds[i].revents = i == PRESSURE ? POLLPRI : POLLIN;
+		if (fds[i].fd >= 0 && FD_ISSET(fds[i].fd, set[i]))
+			fds[i].revents = fds[i].events;
 	return n;
 }
 
-static void wait_for(struct kvfree_timer *timer, unsigned int msec)
+static void wait_for(unsigned int msec)
 {
 	struct pollfd fds[EVENTS] = {
-		[TIMER] = { timer_fd(timer), POLLIN, 0 },
+		[TIMER] = { timer_fd(), POLLIN, 0 },
 		[LISTEN] = { timer->listen, POLLIN, 0 },
 		[PRESSURE] = { timer->pressure, POLLPRI, 0 },
 	};
@@ -404,28 +381,34 @@ static void wait_for(struct kvfree_timer *timer, unsigned int msec)
 	/* EBADF: from select(), for a descriptor that is gone; repair() makes a new one. */
 	if (n < 0 && errno != EINTR && errno != EAGAIN && errno != EBADF)
 		kvfree_die("poll on the timer: errno %d", errno);
-	if (n > 0 && fds[TIMER].revents)
-		timer_event(timer);
-	if (n > 0 && fds[PRESSURE].revents)
-		pressure_event(timer, fds[PRESSURE].revents);
+	if (n <= 0)
+		return;
+	if (fds[TIMER].revents)
+		timer_event();
+	if (fds[PRESSURE].revents & POLLPRI)
+		timer->on_pressure();
+	/* For example, its cgroup was removed: it would signal without end, with
+	 * POLLPRI beside the error. */
+	if (fds[PRESSURE].revents & (POLLERR | POLLHUP))
+		close_file(&timer->pressure, &timer->pressure_file);
 }
 
 /*
  * The program took descriptors away. It is likely to take several, one after the other. A
  * moment later it is done, and takes no number between the check and the close() here.
  */
-static void repair(struct kvfree_timer *timer)
+static void repair(void)
 {
 	static bool told;	/* the timer thread's */
 	unsigned int i;
 
 	poll(NULL, 0, SETTLE_MSEC);
-	if (fds_make(timer))
+	if (fds_make())
 		kvfree_die("the library's descriptors were closed or replaced, by closefrom(), close_range() or dup2() after urcu_kvfree_init(), and it cannot make new ones: errno %d",
 			errno);
 	if (timer->pressure >= 0 &&
 	    !is_file(timer->pressure, &timer->pressure_file))
-		pressure_make(timer);
+		pressure_make();
 	if (!told)
 		told = kvfree_report("the library's descriptors were closed or replaced, by closefrom(), close_range() or dup2() after urcu_kvfree_init(); it made new ones");
 	/* A request may have found no timer. */
@@ -435,22 +418,21 @@ static void repair(struct kvfree_timer *timer)
 
 static void *timer_thread(void *arg)
 {
-	struct kvfree_timer *timer = arg;
-
+	(void) arg;
 	kvfree_launched("kvfree-timer");
 	for (;;) {
 		/* Check right before the wait: what happens in between goes
 		 * unnoticed. */
-		unsigned int msec = serve(timer);
-		bool whole = is_whole(timer);
+		unsigned int msec = serve();
+		bool whole = is_whole();
 
 		/* Seq_cst, and after the check: the stop hangs up, too. */
 		if (__atomic_load_n(&timer->stopping, __ATOMIC_SEQ_CST))
 			return NULL;
 		if (whole)
-			wait_for(timer, msec);
+			wait_for(msec);
 		else
-			repair(timer);
+			repair();
 	}
 }
 
@@ -460,43 +442,39 @@ static void *timer_thread(void *arg)
 int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm),
 		void (*on_pressure)(void))
 {
-	struct kvfree_timer *timer = &kvfree_timer;
-
 	timer->stopping = false;
 	timer->on_alarm = on_alarm;
 	timer->on_pressure = on_pressure;
 	memset(timer->asked, 0, sizeof(timer->asked));
 	memset(timer->due, 0, sizeof(timer->due));
-	if (fds_make(timer) == 0) {
-		pressure_make(timer);
+	if (fds_make() == 0) {
+		pressure_make();
 		if (kvfree_launch(&timer->thread, timer_thread, timer) == 0)
 			return 0;
 	}
-	fds_close(timer);
+	fds_close();
 	return -1;
 }
 
 void kvfree_timer_open(void)
 {
 	/* Seq_cst: pairs with kvfree_timer_arm(). */
-	__atomic_store_n(&kvfree_timer.open, true, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&timer->open, true, __ATOMIC_SEQ_CST);
 }
 
 void kvfree_timer_stop(void)
 {
-	struct kvfree_timer *timer = &kvfree_timer;
-
 	__atomic_store_n(&timer->open, false, __ATOMIC_SEQ_CST);
 	/* Seq_cst: pairs with the thread, as hang_up() says. */
 	__atomic_store_n(&timer->stopping, true, __ATOMIC_SEQ_CST);
 	hang_up();
 	pthread_join(timer->thread, NULL);
-	fds_close(timer);
+	fds_close();
 }
 
 void kvfree_timer_fork_reset(void)
 {
-	kvfree_timer.open = false;
-	fds_close(&kvfree_timer);
-	kvfree_timer.tick_gate.word = 0;
+	timer->open = false;
+	fds_close();
+	timer->tick_gate.word = 0;
 }
