@@ -36,7 +36,6 @@
  * early, which costs a piece of slower frees, or one tick later.
  */
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -90,58 +89,32 @@ const char *kvfree_check_cpu_dir = "/sys/devices/system/cpu";
 # define CPU_DIR	"/sys/devices/system/cpu"
 #endif
 
-/* Digits up to something else; too large is as good as CPU_SETSIZE. */
-static const char *parse_number(const char *text, int *number)
+/* Add what the file lists, "2-5,7" say, up to the first thing that is not of this form. There
+ * is no file in a kernel without such a feature. */
+static void add_isolated(const char *name)
 {
-	*number = 0;
-	for (; *text >= '0' && *text <= '9'; text++)
-		if (*number < CPU_SETSIZE)
-			*number = *number * 10 + (*text - '0');
-	return text;
-}
+	char path[128], text[4096], *at = text;
+	unsigned long cpu, last;
 
-/* Add "2-5,7" to @set, up to the first thing that is not of this form. */
-static void parse_list(const char *text, cpu_set_t *set)
-{
-	int first, last;
-
-	while (*text >= '0' && *text <= '9') {
-		text = parse_number(text, &first);
-		last = first;
-		if (*text == '-')
-			text = parse_number(text + 1, &last);
-		for (; first <= last && first < CPU_SETSIZE; first++)
-			CPU_SET(first, set);
-		if (*text == ',')
-			text++;
+	snprintf(path, sizeof(path), "%s/%s", CPU_DIR, name);
+	kvfree_read_text(path, text, sizeof(text));
+	while (*at >= '0' && *at <= '9') {
+		cpu = last = strtoul(at, &at, 10);
+		if (*at == '-')
+			last = strtoul(at + 1, &at, 10);
+		for (; cpu <= last && cpu < CPU_SETSIZE; cpu++)
+			CPU_SET(cpu, &isolated);
+		if (*at == ',')
+			at++;
 	}
-}
-
-/* A file that is not there says nothing: a kernel without such a feature. */
-static void read_list(const char *name, cpu_set_t *set)
-{
-	char text[4096];
-	ssize_t n;
-	int fd;
-
-	snprintf(text, sizeof(text), "%s/%s", CPU_DIR, name);
-	fd = open(text, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return;
-	text[n] = '\0';
-	parse_list(text, set);
 }
 
 void kvfree_placement_start(bool near)
 {
 	memset(processors, 0, sizeof(processors));
 	CPU_ZERO(&isolated);
-	read_list("isolated", &isolated);
-	read_list("nohz_full", &isolated);
+	add_isolated("isolated");
+	add_isolated("nohz_full");
 	/* Relaxed: the workers are created after this. */
 	__atomic_store_n(&enabled, near, __ATOMIC_RELAXED);
 }

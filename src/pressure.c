@@ -39,18 +39,9 @@ static int open_trigger(const char *path)
 /* The memory.pressure file of the process's cgroup (version 2). */
 static bool cgroup_path(char *path, size_t size)
 {
-	char line[512];
-	ssize_t n;
-	char *start, *end;
-	int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+	char line[512], *start, *end;
 
-	if (fd < 0)
-		return false;
-	n = read(fd, line, sizeof(line) - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	line[n] = '\0';
+	kvfree_read_text("/proc/self/cgroup", line, sizeof(line));
 	start = strstr(line, "0::/");
 	if (!start)
 		return false;

@@ -2,13 +2,15 @@
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
 /*
- * util.c - messages; what the scheduler is asked
+ * util.c - messages, small files, and what the scheduler is asked
  */
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -35,16 +37,12 @@ void kvfree_yield(void)
 
 static void vsay(const char *fmt, va_list args)
 {
-	char line[512];
-	int n, used, i;
+	char line[512] = "liburcu-kvfree: ";
+	size_t used = strlen(line), i;
 
-	used = snprintf(line, sizeof(line), "liburcu-kvfree: ");
-	n = vsnprintf(line + used, sizeof(line) - used - 1, fmt, args);
-	if (n < 0)
-		n = 0;
-	used += n;
-	if (used > (int) sizeof(line) - 2)
-		used = sizeof(line) - 2;
+	/* The last byte is for the end of the line. */
+	vsnprintf(line + used, sizeof(line) - used - 1, fmt, args);
+	used = strlen(line);
 	/* The text may come from the environment: keep it to one line. */
 	for (i = 0; i < used; i++)
 		if ((unsigned char) line[i] < ' ' || line[i] == 0x7f)
@@ -89,6 +87,18 @@ void kvfree_die(const char *fmt, ...)
 		kvfree_check_abort();
 #endif
 	abort();
+}
+
+void kvfree_read_text(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = 0;
+
+	if (fd >= 0) {
+		n = read(fd, text, size - 1);
+		close(fd);
+	}
+	text[n > 0 ? n : 0] = '\0';
 }
 
 #ifdef KVFREE_CHECK

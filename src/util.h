@@ -102,4 +102,7 @@ void kvfree_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * would block. The reader of stderr may be waiting for those threads. */
 bool kvfree_report(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* What the file at @path begins with; empty if it cannot be read. Clean context. */
+void kvfree_read_text(const char *path, char *text, size_t size);
+
 #endif /* KVFREE_UTIL_H */
