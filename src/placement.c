@@ -122,18 +122,12 @@ void kvfree_placement_start(bool near)
 /* ------------------------------------------------------------------ */
 /* Masks                                                              */
 
-/* 0 for the calling thread. An error where the set has no room for all. */
-static int get_mask(pid_t tid, cpu_set_t *mask)
-{
-	return sched_getaffinity(tid, sizeof(*mask), mask);
-}
-
 static bool is_bound(const cpu_set_t *mask, int cpu)
 {
 	return CPU_COUNT(mask) == 1 && CPU_ISSET(cpu, mask);
 }
 
-/* Caller has a seat. */
+/* Caller has a seat, here and below. */
 static bool bind_self(int cpu)
 {
 	cpu_set_t one;
@@ -154,55 +148,51 @@ static bool bind_self(int cpu)
  * that mask is set once more: after a change of its cpuset the kernel would
  * remember ours, and come back to it when it can.
  */
-static void unbind_self(const struct kvfree_placement *mine)
+static void unbind_self(void)
 {
 	cpu_set_t mask;
 
-	if (get_mask(0, &mask))
+	if (sched_getaffinity(0, sizeof(mask), &mask))
 		return;
-	if (is_bound(&mask, mine->cpu))
-		mask = mine->home;
+	if (is_bound(&mask, seat->cpu))
+		mask = seat->home;
 	sched_setaffinity(0, sizeof(mask), &mask);
 }
 
 /* ------------------------------------------------------------------ */
 /* Seats                                                              */
 
-/* NULL if the processor is shunned or all seats are taken. */
-static struct kvfree_placement *sit_down(int cpu, pid_t owner,
-		const cpu_set_t *home)
+/* Not if the processor is shunned or all seats are taken. */
+static void sit_down(int cpu, pid_t owner, const cpu_set_t *home)
 {
-	struct kvfree_placement *free_seat = NULL;
 	unsigned int i;
 
 	kvfree_mutex_lock(&lock, KVFREE_RANK_PLACEMENT);
-	for (i = 0; i < SEATS && !free_seat; i++)
-		if (!seats[i].tid)
-			free_seat = &seats[i];
-	if (kvfree_now_msec() < processors[cpu].shun_until)
-		free_seat = NULL;
-	if (free_seat) {
-		free_seat->tid = (pid_t) syscall(SYS_gettid);
-		free_seat->cpu = cpu;
-		free_seat->home = *home;
-		/* Relaxed: under lock, and nobody sits here. */
-		__atomic_store_n(&free_seat->owner, owner, __ATOMIC_RELAXED);
-		__atomic_store_n(&free_seat->evicted, false, __ATOMIC_RELAXED);
-		__atomic_store_n(&free_seat->pieces, free_seat->seen + 1,
-				__ATOMIC_RELAXED);
+	if (kvfree_now_msec() >= processors[cpu].shun_until)
+		for (i = 0; i < SEATS && !seat; i++)
+			if (!seats[i].tid)
+				seat = &seats[i];
+	if (seat) {
+		seat->tid = (pid_t) syscall(SYS_gettid);
+		seat->cpu = cpu;
+		seat->home = *home;
+		/* Relaxed: under lock, and nobody sat here. */
+		__atomic_store_n(&seat->owner, owner, __ATOMIC_RELAXED);
+		__atomic_store_n(&seat->evicted, false, __ATOMIC_RELAXED);
+		__atomic_store_n(&seat->pieces, seat->seen + 1, __ATOMIC_RELAXED);
 	}
 	kvfree_mutex_unlock(&lock);
-	return free_seat;
 }
 
-static void get_up(struct kvfree_placement *mine)
+static void get_up(void)
 {
 	kvfree_mutex_lock(&lock, KVFREE_RANK_PLACEMENT);
 	/* Relaxed, here and below: these fields order nothing. */
-	if (!__atomic_load_n(&mine->evicted, __ATOMIC_RELAXED))
-		processors[mine->cpu].evictions = 0;
-	mine->tid = 0;
+	if (!__atomic_load_n(&seat->evicted, __ATOMIC_RELAXED))
+		processors[seat->cpu].evictions = 0;
+	seat->tid = 0;
 	kvfree_mutex_unlock(&lock);
+	seat = NULL;
 }
 
 /* ------------------------------------------------------------------ */
@@ -223,31 +213,23 @@ static bool owner_is_fair(pid_t owner)
 		policy == SCHED_IDLE;
 }
 
-static bool may_go_to(int cpu)
-{
-	return __atomic_load_n(&enabled, __ATOMIC_RELAXED) && cpu >= 0 &&
-		cpu < CPU_SETSIZE && !CPU_ISSET(cpu, &isolated);
-}
-
 /* Caller floats. */
 static bool follow(int cpu, pid_t owner)
 {
 	cpu_set_t home;
 
-	if (!may_go_to(cpu) || !owner_is_fair(owner))
+	if (!__atomic_load_n(&enabled, __ATOMIC_RELAXED) || cpu < 0 || cpu >= CPU_SETSIZE ||
+	    CPU_ISSET(cpu, &isolated) || !owner_is_fair(owner))
 		return false;
-	if (get_mask(0, &home) || !CPU_ISSET(cpu, &home))
+	/* An error where the set has no room for all processors. */
+	if (sched_getaffinity(0, sizeof(home), &home) || !CPU_ISSET(cpu, &home))
 		return false;
 	if (is_bound(&home, cpu))
 		return true;	/* floats on this one processor */
-	seat = sit_down(cpu, owner, &home);
-	if (!seat)
-		return false;
-	if (bind_self(cpu))
-		return true;
-	get_up(seat);
-	seat = NULL;
-	return false;
+	sit_down(cpu, owner, &home);
+	if (seat && !bind_self(cpu))
+		get_up();
+	return seat;
 }
 
 /* Caller is bound, and holds no lock. */
@@ -285,41 +267,35 @@ void kvfree_placement_release(void)
 {
 	if (!seat)
 		return;
-	unbind_self(seat);
-	get_up(seat);
-	seat = NULL;
+	unbind_self();
+	get_up();
 }
 
 /* ------------------------------------------------------------------ */
 /* The tick                                                           */
 
 /* Caller holds the lock. */
-static void shun_locked(struct processor *processor)
-{
-	processor->shun_until = kvfree_now_msec() +
-		((uint64_t) SHUN_MSEC << processor->evictions);
-	if (processor->evictions < SHUN_MAX_SHIFT)
-		processor->evictions++;
-}
-
-/* Caller holds the lock. */
 static void look_locked(struct kvfree_placement *worker)
 {
-	unsigned int pieces;
+	unsigned int pieces = __atomic_load_n(&worker->pieces, __ATOMIC_RELAXED);
+	struct processor *processor = &processors[worker->cpu];
 	cpu_set_t mask;
 
-	pieces = __atomic_load_n(&worker->pieces, __ATOMIC_RELAXED);
 	__atomic_store_n(&worker->owner, 0, __ATOMIC_RELAXED);
 	if (pieces != worker->seen) {
 		worker->seen = pieces;
 		return;
 	}
 	/* On its way to the processor, or back: it waits for nobody there. */
-	if (get_mask(worker->tid, &mask) || !is_bound(&mask, worker->cpu))
+	if (sched_getaffinity(worker->tid, sizeof(mask), &mask) || !is_bound(&mask, worker->cpu))
 		return;
 	sched_setaffinity(worker->tid, sizeof(worker->home), &worker->home);
-	if (!__atomic_exchange_n(&worker->evicted, true, __ATOMIC_RELAXED))
-		shun_locked(&processors[worker->cpu]);
+	if (__atomic_exchange_n(&worker->evicted, true, __ATOMIC_RELAXED))
+		return;
+	processor->shun_until = kvfree_now_msec() +
+		((uint64_t) SHUN_MSEC << processor->evictions);
+	if (processor->evictions < SHUN_MAX_SHIFT)
+		processor->evictions++;
 }
 
 bool kvfree_placement_tick(void)
@@ -347,7 +323,7 @@ void kvfree_placement_fork_reset(void)
 
 	/* A free function forked: the child is a copy of the bound worker. */
 	if (seat)
-		unbind_self(seat);
+		unbind_self();
 	seat = NULL;
 	pthread_mutex_init(&lock, NULL);
 	for (i = 0; i < SEATS; i++)
