@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
-
 /*
  * pressure.c - the kernel says that memory is short (PSI)
  *
@@ -36,36 +35,23 @@ static int open_trigger(const char *path)
 	return fd;
 }
 
-/* The memory.pressure file of the process's cgroup (version 2). */
-static bool cgroup_path(char *path, size_t size)
-{
-	char line[512], *start, *end;
-
-	kvfree_read_text("/proc/self/cgroup", line, sizeof(line));
-	start = strstr(line, "0::/");
-	if (!start)
-		return false;
-	start += 3;
-	end = strchr(start, '\n');
-	/* The root has no file of its own: the system's serves. */
-	if (!end || end == start + 1)
-		return false;
-	*end = '\0';
-	return snprintf(path, size, "/sys/fs/cgroup%s/memory.pressure",
-			start) < (int) size;
-}
-
 int kvfree_pressure_open(void)
 {
+	char line[512], group[512], path[640], end;
 	int saved = errno, fd = -1;
-	char path[640];
+	const char *start;
 
 #ifdef KVFREE_CHECK
 	if (kvfree_check_pressure_fd >= 0)
 		return kvfree_check_pressure_fd;
 #endif
-	if (cgroup_path(path, sizeof(path)))
+	/* The cgroup of version 2. The root has no file of its own: the system's serves. */
+	kvfree_read_text("/proc/self/cgroup", line, sizeof(line));
+	start = strstr(line, "0::/");
+	if (start && sscanf(start, "0::/%511[^\n]%c", group, &end) == 2) {
+		snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/memory.pressure", group);
 		fd = open_trigger(path);
+	}
 	if (fd < 0)
 		fd = open_trigger("/proc/pressure/memory");
 	errno = saved;
