@@ -12,7 +12,6 @@
 # include "config.h"
 #endif
 
-#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,13 +51,6 @@ enum {
 #endif
 
 #define KVFREE_CACHE_ALIGNED __attribute__((aligned(CAA_CACHE_LINE_SIZE)))
-
-#define kvfree_assert(cond) KVFREE_ASSERT_IMPL(cond)
-#ifdef NDEBUG
-# define KVFREE_ASSERT_IMPL(cond) do { (void) sizeof(!(cond)); } while (0)
-#else
-# define KVFREE_ASSERT_IMPL(cond) assert(cond)
-#endif
 
 /*
  * A store that a signal handler on the same thread must see before what

@@ -5,6 +5,8 @@
  * workqueue.c - threads that run work items
  */
 
+#include <assert.h>
+
 #include "launch.h"
 #include "workqueue.h"
 
@@ -50,18 +52,6 @@ static struct kvfree_work *next_locked(struct kvfree_workqueue *wq)
 	return work;
 }
 
-/* Caller holds the lock. */
-static void finish_locked(struct kvfree_workqueue *wq, struct kvfree_work *work)
-{
-	kvfree_assert(work->running && wq->running);
-	work->running--;
-	wq->running--;
-	/* It may have been queued meanwhile, and passed over. */
-	if (work->queued)
-		pthread_cond_signal(&wq->more);
-	pthread_cond_broadcast(&wq->done);
-}
-
 static void *worker(void *arg)
 {
 	struct kvfree_workqueue *wq = arg;
@@ -73,7 +63,13 @@ static void *worker(void *arg)
 		unlock(wq);
 		work->fn(work);
 		lock(wq);
-		finish_locked(wq, work);
+		assert(work->running && wq->running);
+		work->running--;
+		wq->running--;
+		/* It may have been queued meanwhile, and passed over. */
+		if (work->queued)
+			pthread_cond_signal(&wq->more);
+		pthread_cond_broadcast(&wq->done);
 	}
 	unlock(wq);
 	return NULL;
