@@ -56,8 +56,7 @@ struct kvfree_area_unit {
 struct kvfree_area {
 	uintptr_t base;		/* atomic; KVFREE_AREA_NONE, then fixed */
 	size_t size;		/* atomic, written under lock */
-	bool failed;		/* under lock: it could not be reserved, or
-				 * its table cannot be trusted */
+	bool failed;		/* under lock: not to be had, or its table not to be trusted */
 	pthread_mutex_t lock;
 	struct kvfree_area_unit *units;		/* under lock */
 	uint32_t bins[KVFREE_AREA_BINS];	/* under lock: index + 1 */

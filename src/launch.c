@@ -8,8 +8,6 @@
  * pinned or a real-time thread. The library's threads are neither: they do
  * housekeeping, and a drain at a creator's real-time priority would hold up
  * the very threads that the creator was given that priority for.
- *
- * No locks here. What the constructor learns is read-only afterwards.
  */
 
 #include <limits.h>
@@ -24,13 +22,11 @@
 /* Room for a free function of the program, beyond the system's minimum. */
 #define STACK_BYTES	(256 * 1024)
 
-/* The time slice that the library's threads ask the scheduler for. */
-#define SLICE_NSEC	100000
-
-/* Where the process could run at its start. Empty where there are more processors than the
- * set has room for: threads then stay where they are, as an empty set is refused. */
+/* Where the process could run at its start, read-only then. Empty where there are more
+ * processors than the set has room for: threads then stay where they are, as an empty set is
+ * refused. */
 static cpu_set_t cpus;
-static size_t tls_bytes;	/* thread-local storage, which each stack holds */
+static size_t tls_bytes;	/* thread-local storage, which each stack holds; read-only, too */
 
 static int add_tls(struct dl_phdr_info *info, size_t size, void *arg)
 {
@@ -65,14 +61,12 @@ static size_t stack_bytes(void)
 /* What to ask for. */
 enum { SCHEDULING = 1, SMALL = 2 };
 
-static int create_asking(pthread_t *thread, void *(*fn)(void *), void *arg,
-		int what)
+static int create_asking(pthread_t *thread, void *(*fn)(void *), void *arg, int what)
 {
 	const struct sched_param normal = { .sched_priority = 0 };
 	pthread_attr_t attr;
-	int ret;
+	int ret = pthread_attr_init(&attr);
 
-	ret = pthread_attr_init(&attr);
 	if (ret)
 		return ret;
 	if (what & SMALL)
@@ -128,7 +122,7 @@ static void ask_for_short_slices(void)
 	    attr.policy != SCHED_OTHER)
 		return;
 	attr.size = sizeof(attr);
-	attr.runtime = SLICE_NSEC;
+	attr.runtime = 100000;		/* nanoseconds */
 	syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 

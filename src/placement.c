@@ -22,9 +22,9 @@
  * that this happens in a row.
  *
  * Locking discipline: `lock` guards the seats and the processors' state. A
- * worker takes it only while it floats. A bound one may be preempted for good
- * in the middle of anything, and the tick must not wait for it; so a bound
- * worker touches only the atomic fields of its own seat. Sitting down comes
+ * worker takes it only while it floats: a bound one may be preempted for good
+ * in the middle of anything, and the tick must not wait for it; so it
+ * touches only the atomic fields of its own seat. Sitting down comes
  * before binding, and unbinding before getting up:
  *  - a worker that is bound has a seat, so the tick sees it;
  *  - a thread that has a seat is alive, so its number is not another thread's.
@@ -61,8 +61,7 @@ struct kvfree_placement {
 	unsigned int seen;	/* under lock: the tick's copy of pieces */
 	unsigned int pieces;	/* atomic, written by who sits here: progress */
 	bool evicted;		/* atomic, set by the tick: floats already */
-	pid_t owner;		/* atomic: whom it follows; 0 by the tick, so
-				 * that the owner's policy is looked at again */
+	pid_t owner;		/* atomic: whom it follows; 0 by the tick: look at the policy anew */
 };
 
 struct processor {
@@ -313,9 +312,6 @@ bool kvfree_placement_tick(void)
 	kvfree_mutex_unlock(&lock);
 	return any;
 }
-
-/* ------------------------------------------------------------------ */
-/* Fork                                                               */
 
 void kvfree_placement_fork_reset(void)
 {

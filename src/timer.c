@@ -26,7 +26,6 @@
  */
 #define SOON_NSEC	50000
 
-/* How often the idle thread checks its descriptors. */
 #ifdef KVFREE_CHECK
 unsigned int kvfree_check_look_msec = 10000;
 # define LOOK_MSEC	kvfree_check_look_msec
@@ -34,11 +33,8 @@ unsigned int kvfree_check_look_msec = 10000;
 # define LOOK_MSEC	10000u
 #endif
 
-/* How long it waits, once some are gone, in case more go. */
-#define SETTLE_MSEC	10
-
-/* Seconds: a time that never comes. */
-#define TEN_YEARS	315360000
+#define SETTLE_MSEC	10		/* see repair() */
+#define TEN_YEARS	315360000	/* seconds: a time that never comes */
 
 struct kvfree_timer kvfree_timer = {
 	.fd = -1, .hangup = -1, .listen = -1, .pressure = -1,
@@ -48,8 +44,7 @@ static struct kvfree_timer *const timer = &kvfree_timer;
 /* ------------------------------------------------------------------ */
 /* Whose descriptors                                                  */
 
-/* What distinguishes the library's timer from those of the program, and from that of
- * another copy of this library in it. */
+/* The interval: another one than that of another copy of this library in the program. */
 static struct timespec mark(void)
 {
 	return (struct timespec) {

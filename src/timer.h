@@ -22,8 +22,6 @@
  * armed; the thread, which may read a clock, keeps the times. So no request ever moves a
  * timer that another has set, and one descriptor is enough.
  *
- * Gates (gate.h) keep all calls but the first from making the system calls.
- *
  * Whose descriptors? A program may close all that it does not know, or put its own
  * over them with dup2(). So no descriptor is armed, read or closed here before it was
  * checked to be the library's. All timers have the same inode; ours is recognized by its
@@ -79,7 +77,7 @@ struct kvfree_timer {
 extern struct kvfree_timer kvfree_timer;
 
 #ifdef KVFREE_CHECK
-/* How often the idle thread checks its descriptors. */
+/* How often the idle thread checks its descriptors, instead of every ten seconds. */
 extern unsigned int kvfree_check_look_msec;
 #endif
 

@@ -7,11 +7,10 @@
 /*
  * workqueue.h - threads that run work items
  *
- * A work item is a struct inside what it works on: queueing allocates nothing
- * and cannot fail. An item that is queued already is not queued twice; one
- * that is running may be queued again, and is run once more when it ends, or at the
- * same time by another worker if it is reentrant. (The kernel's work_struct
- * is never reentrant.)
+ * A work item is a struct inside what it works on, so queueing allocates nothing. An item
+ * that is queued already is not queued twice; one that is running may be queued again, and
+ * is run once more when it ends, or at the same time by another worker if it is reentrant.
+ * (The kernel's work_struct is never reentrant.)
  *
  * Locking discipline: workqueue.lock guards the list and the items' fields,
  * and is held for a few instructions. No lock but a placement's or a record's is taken
@@ -43,8 +42,7 @@ struct kvfree_workqueue {
 	bool stop;			/* under lock: the threads end */
 	const char *name;		/* read-only while running: the threads' */
 	unsigned int nr_threads;	/* read-only while running */
-	/* Read-only while running. Not allocated: the child of a fork could
-	 * not give it back. */
+	/* The same. Not allocated: the child of a fork could not give it back. */
 	pthread_t threads[KVFREE_MAX_WORKERS];
 };
 
