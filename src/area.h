@@ -7,23 +7,21 @@
 /*
  * area.h - large memory in one reserved range of addresses
  *
- * Everything large lies in one range that is reserved once, so that telling it
- * from malloc's memory is a subtraction and a compare, which a raw call can
- * afford (the kernel's is_vmalloc_addr()). A page of the range is
- * accessible while it is allocated; freeing it replaces the mapping, which
- * gives the memory back to the system at once. Core files leave out what is not
- * allocated; gdb would otherwise write the whole range.
+ * Everything large lies in one range that is reserved once, so that telling it from malloc's memory
+ * is a subtraction and a compare, which a raw call can afford (the kernel's is_vmalloc_addr()). A
+ * page of the range is accessible while it is allocated; freeing it replaces the mapping, which
+ * gives the memory back to the system at once. Core files leave out what is not allocated; gdb
+ * would otherwise write the whole range.
  *
- * The range is made of units. A run is a sequence of units that is allocated
- * or free as a whole; its length is kept at its first and last unit (boundary
- * tags), and free runs are in one list for each power of two.
+ * The range is made of units. A run is a sequence of units that is allocated or free as a whole;
+ * its length is kept at its first and last unit (boundary tags), and free runs are in one list for
+ * each power of two.
  *
- * The range counts against RLIMIT_AS. If there is a limit, there is no range; if
- * one is set later, what is free at the end of the range is given back: the range
- * becomes shorter, never longer.
+ * The range counts against RLIMIT_AS. If there is a limit, there is no range; if one is set later,
+ * what is free at the end of the range is given back: the range becomes shorter, never longer.
  *
- * Locking discipline: area.lock guards the table and the lists. The system
- * calls on a run are made outside it, by whoever owns the run.
+ * Locking discipline: area.lock guards the table and the lists. The system calls on a run are made
+ * outside it, by whoever owns the run.
  */
 
 #include "lockrank.h"
@@ -69,10 +67,9 @@ extern struct kvfree_area kvfree_area;
 /* Raw-safe. */
 static inline bool kvfree_area_has(const void *ptr)
 {
-	/* Relaxed: a thread that has a pointer into the range got it from one that
-	 * saw the base and the size; for all other pointers either value answers
-	 * no. Addresses that were given back reach others through the kernel, which
-	 * orders the size before that. */
+	/* Relaxed: a thread that has a pointer into the range got it from one that saw the base and
+	 * the size; for all other pointers either value answers no. Addresses that were given back
+	 * reach others through the kernel, which orders the size before that. */
 	return KVFREE_AREA_EXISTS &&
 		(uintptr_t) ptr - __atomic_load_n(&kvfree_area.base,
 				__ATOMIC_RELAXED) <

@@ -4,10 +4,9 @@
 /*
  * launch.c - creating the library's threads
  *
- * The creator is whichever thread made the first clean call, and it may be
- * pinned or a real-time thread. The library's threads are neither: they do
- * housekeeping, and a drain at a creator's real-time priority would hold up
- * the very threads that the creator was given that priority for.
+ * The creator is whichever thread made the first clean call, and it may be pinned or a real-time
+ * thread. The library's threads are neither: they do housekeeping, and a drain at a creator's
+ * real-time priority would hold up the very threads that the creator was given that priority for.
  */
 
 #include <limits.h>
@@ -22,9 +21,8 @@
 /* Room for a free function of the program, beyond the system's minimum. */
 #define STACK_BYTES	(256 * 1024)
 
-/* Where the process could run at its start, read-only then. Empty where there are more
- * processors than the set has room for: threads then stay where they are, as an empty set is
- * refused. */
+/* Where the process could run at its start, read-only then. Empty where there are more processors
+ * than the set has room for: threads then stay where they are, as an empty set is refused. */
 static cpu_set_t cpus;
 static size_t tls_bytes;	/* thread-local storage, which each stack holds; read-only, too */
 
@@ -131,9 +129,8 @@ void kvfree_launched(const char *name)
 	/* Not by a thread attribute, which musl lacks. Fails if the process may no longer
 	 * run on any of these, or a filter refuses it. */
 	sched_setaffinity(0, sizeof(cpus), &cpus);
-	/* For the calling thread this is a system call. For another one it would open a
-	 * file in /proc, and if the process was forked just then, the child would keep
-	 * the descriptor. */
+	/* For the calling thread this is a system call. For another one it would open a file in
+	 * /proc, and if the process was forked just then, the child would keep the descriptor. */
 	pthread_setname_np(pthread_self(), name);
 	ask_for_short_slices();
 }

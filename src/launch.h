@@ -13,10 +13,9 @@
 #include "util.h"
 
 /*
- * Create a thread of the library: all signals blocked, SCHED_OTHER whatever the policy
- * of its creator, a small stack. If the system refuses the scheduling, the
- * thread has that of its creator; if it refuses the stack, the default one. Returns 0, or
- * -1 with errno.
+ * Create a thread of the library: all signals blocked, SCHED_OTHER whatever the policy of its
+ * creator, a small stack. If the system refuses the scheduling, the thread has that of its creator;
+ * if it refuses the stack, the default one. Returns 0, or -1 with errno.
  */
 int kvfree_launch(pthread_t *thread, void *(*fn)(void *), void *arg);
 

@@ -5,35 +5,30 @@
  * placement.c - on which processor a worker frees
  *
  * Where a worker may go. It follows an owner only to a processor
- *  - on which the worker itself may run. Its own mask is read each time it
- *    binds itself and is what it goes back to, so that a change from outside
- *    (taskset on all threads, a cpuset) counts from the next piece on. The main
- *    thread's mask says nothing: programs pin their main threads.
- *  - that is not isolated (isolcpus=, nohz_full=). The program moved a thread
- *    there so that nothing else runs beside it.
- *  - where the owner is scheduled fairly. A worker beside a SCHED_FIFO,
- *    SCHED_RR or SCHED_DEADLINE owner would get no time. An owner that has
- *    ended is no obstacle: what it touched is still in that cache.
+ *  - on which the worker itself may run. Its own mask is read each time it binds itself and is what
+ *    it goes back to, so that a change from outside (taskset on all threads, a cpuset) counts from
+ *    the next piece on. The main thread's mask says nothing: programs pin their main threads.
+ *  - that is not isolated (isolcpus=, nohz_full=). The program moved a thread there so that nothing
+ *    else runs beside it.
+ *  - where the owner is scheduled fairly. A worker beside a SCHED_FIFO, SCHED_RR or SCHED_DEADLINE
+ *    owner would get no time. An owner that has ended is no obstacle: what it touched is still in
+ *    that cache.
  *
- * A worker that gets no time. Any real-time thread may come to a processor
- * after the worker. The tick therefore looks at each bound worker, and from
- * outside gives its old mask back to one that has made no progress since the
- * last tick. Then the processor is left alone for some time, longer each time
- * that this happens in a row.
+ * A worker that gets no time. Any real-time thread may come to a processor after the worker. The
+ * tick therefore looks at each bound worker, and from outside gives its old mask back to one that
+ * has made no progress since the last tick. Then the processor is left alone for some time, longer
+ * each time that this happens in a row.
  *
- * Locking discipline: `lock` guards the seats and the processors' state. A
- * worker takes it only while it floats: a bound one may be preempted for good
- * in the middle of anything, and the tick must not wait for it; so it
- * touches only the atomic fields of its own seat. Sitting down comes
+ * Locking discipline: `lock` guards the seats and the processors' state. A worker takes it only
+ * while it floats: a bound one may be preempted for good in the middle of anything, and the tick
+ * must not wait for it; so it touches only the atomic fields of its own seat. Sitting down comes
  * before binding, and unbinding before getting up:
  *  - a worker that is bound has a seat, so the tick sees it;
- *  - a thread that has a seat is alive, so its number is not another thread's.
- *    The tick uses the number under the lock, and a thread gets up under the
- *    lock.
- * The tick may come between the two steps. It changes the mask only if that is
- * the bound one, and looks again at every later tick while somebody sits
- * there. If it catches a worker in the middle, the worker is unbound too
- * early, which costs a piece of slower frees, or one tick later.
+ *  - a thread that has a seat is alive, so its number is not another thread's. The tick uses the
+ *    number under the lock, and a thread gets up under the lock.
+ * The tick may come between the two steps. It changes the mask only if that is the bound one, and
+ * looks again at every later tick while somebody sits there. If it catches a worker in the middle,
+ * the worker is unbound too early, which costs a piece of slower frees, or one tick later.
  */
 
 #include <pthread.h>
@@ -61,7 +56,7 @@ struct kvfree_placement {
 	unsigned int seen;	/* under lock: the tick's copy of pieces */
 	unsigned int pieces;	/* atomic, written by who sits here: progress */
 	bool evicted;		/* atomic, set by the tick: floats already */
-	pid_t owner;		/* atomic: whom it follows; 0 by the tick: look at the policy anew */
+	pid_t owner;		/* atomic: whom it follows; 0 by the tick: look at it anew */
 };
 
 struct processor {

@@ -7,24 +7,21 @@
 /*
  * placement.h - on which processor a worker frees
  *
- * An object is freed much more cheaply on the processor whose cache holds it.
- * So a worker can follow the thread that queued the objects to its processor
- * for a piece of work; placement.c says when it must not.
+ * An object is freed much more cheaply on the processor whose cache holds it. So a worker can
+ * follow the thread that queued the objects to its processor for a piece of work; placement.c says
+ * when it must not.
  *
- * All functions are for clean contexts. Workers call _follow, _progress and
- * _release. A worker that is bound must not block for long, and a thread that
- * it creates would be bound as well. So it follows only for memory that free()
- * takes, not for a free function of the program's own.
+ * All functions are for clean contexts. Workers call _follow, _progress and _release. A worker that
+ * is bound must not block for long, and a thread that it creates would be bound as well. So it
+ * follows only for memory that free() takes, not for a free function of the program's own.
  */
 
 #include <sys/types.h>
 
 #include "util.h"
 
-/*
- * Learn which processors are isolated. @near: whether workers are to follow at
- * all. Called at each start, before there are workers.
- */
+/* Learn which processors are isolated. @near: whether workers are to follow at all. Called at each
+ * start, before there are workers. */
 void kvfree_placement_start(bool near);
 
 /*
@@ -41,11 +38,8 @@ void kvfree_placement_progress(void);
  * anything, and before it ends. */
 void kvfree_placement_release(void);
 
-/*
- * Unbind each bound worker that has made no progress since the last call. One
- * thread calls this at each tick. True if any worker is bound, and then another
- * tick must follow.
- */
+/* Unbind each bound worker that has made no progress since the last call. One thread calls this at
+ * each tick. True if any worker is bound, and then another tick must follow. */
 bool kvfree_placement_tick(void);
 
 /* In the child of a fork: nothing is bound. Async-signal-safe. */

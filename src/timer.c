@@ -59,8 +59,7 @@ static int timer_fd(void)
 	return __atomic_load_n(&timer->fd, __ATOMIC_ACQUIRE);
 }
 
-/* Whether @fd is the library's timer; if so, *@now is its state. Raw-safe, may change
- * errno. */
+/* Whether @fd is the library's timer; if so, *@now is its state. Raw-safe, may change errno. */
 static bool timer_look(int fd, struct itimerspec *now)
 {
 	struct timespec ours = mark();
@@ -139,9 +138,8 @@ static bool wake_soon(void)
 
 bool kvfree_timer_arm(enum kvfree_alarm alarm, unsigned int msec)
 {
-	/* Seq_cst: pairs with kvfree_timer_open(). Either this load comes after
-	 * it and the timer is armed, or what the start does first comes after
-	 * the caller's publication and sees it. */
+	/* Seq_cst: pairs with kvfree_timer_open(). Either this load comes after it and the timer is
+	 * armed, or what the start does first comes after the caller's publication and sees it. */
 	if (!__atomic_load_n(&timer->open, __ATOMIC_SEQ_CST))
 		return false;
 	/* Seq_cst: before the timer is looked at, whose lock in the kernel orders
@@ -388,10 +386,8 @@ static void wait_for(unsigned int msec)
 		close_file(&timer->pressure, &timer->pressure_file);
 }
 
-/*
- * The program took descriptors away. It is likely to take several, one after the other. A
- * moment later it is done, and takes no number between the check and the close() here.
- */
+/* The program took descriptors away. It is likely to take several, one after the other. A moment
+ * later it is done, and takes no number between the check and the close() here. */
 static void repair(void)
 {
 	static bool told;	/* the timer thread's */
@@ -416,8 +412,7 @@ static void *timer_thread(void *arg)
 	(void) arg;
 	kvfree_launched("kvfree-timer");
 	for (;;) {
-		/* Check right before the wait: what happens in between goes
-		 * unnoticed. */
+		/* Check right before the wait: what happens in between goes unnoticed. */
 		unsigned int msec = serve();
 		bool whole = is_whole();
 

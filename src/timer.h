@@ -7,35 +7,32 @@
 /*
  * timer.h - the timer thread: where raw contexts hand over to clean ones
  *
- * A raw call notes what it asks for and when, and arms the timerfd, by system calls that
- * never block and take no lock that the caller could hold. The timer thread wakes, calls
- * the handler that the start gave it, and sleeps again. The handler queues work; it
- * allocates nothing and waits for nothing.
+ * A raw call notes what it asks for and when, and arms the timerfd, by system calls that never
+ * block and take no lock that the caller could hold. The timer thread wakes, calls the handler that
+ * the start gave it, and sleeps again. The handler queues work; it allocates nothing and waits for
+ * nothing.
  *
  * There are three alarms:
- *  - tick: in drain_msec, when a page comes into use or something goes to the
- *    emergency list.
+ *  - tick: in drain_msec, when a page comes into use or something goes to the emergency list.
  *  - kick: at once, when batch_bytes wait for a grace period.
- *  - refill: at once when a cache ran empty or a raw call found no blank
- *    record, or after the back-off time when the allocator failed.
- * One timer serves them all. It only wakes the thread, always a moment after it is
- * armed; the thread, which may read a clock, keeps the times. So no request ever moves a
- * timer that another has set, and one descriptor is enough.
+ *  - refill: at once when a cache ran empty or a raw call found no blank record, or after the
+ *    back-off time when the allocator failed.
+ * One timer serves them all. It only wakes the thread, always a moment after it is armed; the
+ * thread, which may read a clock, keeps the times. So no request ever moves a timer that another
+ * has set, and one descriptor is enough.
  *
- * Whose descriptors? A program may close all that it does not know, or put its own
- * over them with dup2(). So no descriptor is armed, read or closed here before it was
- * checked to be the library's. All timers have the same inode; ours is recognized by its
- * interval, ten years and a mark, which timerfd_gettime() returns. That makes
- * arming, which is rare, a tenth slower. The pipe and the pressure file have inodes of
- * their own. A descriptor that another thread closes or replaces between the check and
- * the use goes unnoticed.
+ * Whose descriptors? A program may close all that it does not know, or put its own over them with
+ * dup2(). So no descriptor is armed, read or closed here before it was checked to be the library's.
+ * All timers have the same inode; ours is recognized by its interval, ten years and a mark, which
+ * timerfd_gettime() returns. That makes arming, which is rare, a tenth slower. The pipe and the
+ * pressure file have inodes of their own. A descriptor that another thread closes or replaces
+ * between the check and the use goes unnoticed.
  *
- * When ours are gone, the thread makes new ones, says so once, and serves all alarms.
- * It learns of it from a pipe that nobody writes to: poll() returns when one of its
- * descriptors is closed, and when the writing end is. A call that finds its timer
- * gone closes the writing end itself, if that is still there, and so does the
- * stop. If the numbers of the reading end or of the armed timer were given to other
- * files and nothing else happened, poll() does not return: so the thread checks
+ * When ours are gone, the thread makes new ones, says so once, and serves all alarms. It learns of
+ * it from a pipe that nobody writes to: poll() returns when one of its descriptors is closed, and
+ * when the writing end is. A call that finds its timer gone closes the writing end itself, if that
+ * is still there, and so does the stop. If the numbers of the reading end or of the armed timer
+ * were given to other files and nothing else happened, poll() does not return: so the thread checks
  * all of them every ten seconds.
  */
 

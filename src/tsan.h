@@ -7,10 +7,9 @@
 /*
  * tsan.h - tell ThreadSanitizer what a grace period orders
  *
- * liburcu's grace period is made of membarrier() calls and assembly, which
- * ThreadSanitizer cannot see. The library says "acquire" on the address of the
- * flavor after each grace period; a reader of a test says "release" on the
- * same address before it leaves its section (see tests/common/).
+ * liburcu's grace period is made of membarrier() calls and assembly, which ThreadSanitizer cannot
+ * see. The library says "acquire" on the address of the flavor after each grace period; a reader of
+ * a test says "release" on the same address before it leaves its section (see tests/common/).
  */
 
 #if defined(__SANITIZE_THREAD__)

@@ -40,10 +40,8 @@ enum {
 	KVFREE_CHANNELS = KVFREE_CHANNEL_USER + URCU_KVFREE_MAX_CHANNELS,
 };
 
-/*
- * Storage that exists from the thread's start, so that a signal handler can
- * use it: without the initial-exec model the first access may allocate.
- */
+/* Storage that exists from the thread's start, so that a signal handler can use it: without the
+ * initial-exec model the first access may allocate. */
 #if defined(KVFREE_TLS_INITIAL_EXEC)
 # define KVFREE_TLS __thread __attribute__((tls_model("initial-exec")))
 #else
@@ -52,10 +50,8 @@ enum {
 
 #define KVFREE_CACHE_ALIGNED __attribute__((aligned(CAA_CACHE_LINE_SIZE)))
 
-/*
- * A store that a signal handler on the same thread must see before what
- * follows it: orders the compiler, costs nothing on the processor.
- */
+/* A store that a signal handler on the same thread must see before what follows it: orders the
+ * compiler, costs nothing on the processor. */
 static inline void kvfree_signal_fence(void)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -80,10 +76,8 @@ int kvfree_policy_of(pid_t tid);
 /* sched_yield(), but for a SCHED_DEADLINE thread, whose next period that would wait for. */
 void kvfree_yield(void);
 
-/*
- * For what the program cannot survive: misuse that would deadlock, or a system call that
- * failed in an impossible way. Prints the message and aborts.
- */
+/* For what the program cannot survive: misuse that would deadlock, or a system call that failed in
+ * an impossible way. Prints the message and aborts. */
 void kvfree_die(const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
 

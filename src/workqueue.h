@@ -7,14 +7,13 @@
 /*
  * workqueue.h - threads that run work items
  *
- * A work item is a struct inside what it works on, so queueing allocates nothing. An item
- * that is queued already is not queued twice; one that is running may be queued again, and
- * is run once more when it ends, or at the same time by another worker if it is reentrant.
- * (The kernel's work_struct is never reentrant.)
+ * A work item is a struct inside what it works on, so queueing allocates nothing. An item that is
+ * queued already is not queued twice; one that is running may be queued again, and is run once more
+ * when it ends, or at the same time by another worker if it is reentrant. (The kernel's work_struct
+ * is never reentrant.)
  *
- * Locking discipline: workqueue.lock guards the list and the items' fields,
- * and is held for a few instructions. No lock but a placement's or a record's is taken
- * inside it.
+ * Locking discipline: workqueue.lock guards the list and the items' fields, and is held for a few
+ * instructions. No lock but a placement's or a record's is taken inside it.
  */
 
 #include <pthread.h>
@@ -56,11 +55,8 @@ struct kvfree_workqueue {
 /* The process's worker pool. */
 extern struct kvfree_workqueue kvfree_pool;
 
-/*
- * Start @workers threads named @name, a constant, KVFREE_MAX_WORKERS at most, or as
- * many as can be created; returns 0, or -1 with errno if there is none. Items are not
- * taken yet.
- */
+/* Start @workers threads named @name, a constant, KVFREE_MAX_WORKERS at most, or as many as can be
+ * created; returns 0, or -1 with errno if there is none. Items are not taken yet. */
 int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers,
 		const char *name);
 /* Take items from now on. */
