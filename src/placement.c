@@ -243,18 +243,11 @@ static bool may_stay(int cpu, pid_t owner)
 bool kvfree_placement_follow(int cpu, pid_t owner)
 {
 	if (seat && may_stay(cpu, owner)) {
-		kvfree_placement_progress();
+		__atomic_store_n(&seat->pieces, seat->pieces + 1, __ATOMIC_RELAXED);
 		return true;
 	}
 	kvfree_placement_release();
 	return follow(cpu, owner);
-}
-
-void kvfree_placement_progress(void)
-{
-	if (seat)
-		__atomic_store_n(&seat->pieces, seat->pieces + 1,
-				__ATOMIC_RELAXED);
 }
 
 void kvfree_placement_release(void)

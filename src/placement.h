@@ -11,9 +11,9 @@
  * follow the thread that queued the objects to its processor for a piece of work; placement.c says
  * when it must not.
  *
- * All functions are for clean contexts. Workers call _follow, _progress and _release. A worker that
- * is bound must not block for long, and a thread that it creates would be bound as well. So it
- * follows only for memory that free() takes, not for a free function of the program's own.
+ * All functions are for clean contexts. A worker that is bound must not block for long, and a
+ * thread that it creates would be bound as well. So it follows only for memory that free() takes,
+ * not for a free function of the program's own.
  */
 
 #include <sys/types.h>
@@ -28,11 +28,9 @@ void kvfree_placement_start(bool near);
  * Bind the calling worker to @cpu, where thread @owner queued what the worker
  * frees next. False if it must not be, and then the worker floats, also if it
  * was bound before. No system call if the worker follows @owner there already.
+ * A worker calls it for each page, and the tick takes that for progress.
  */
 bool kvfree_placement_follow(int cpu, pid_t owner);
-
-/* The calling worker has done some work, a page of objects, say. */
-void kvfree_placement_progress(void);
 
 /* Let the calling worker float again. To be called before it waits for
  * anything, and before it ends. */

@@ -413,7 +413,6 @@ static void near_free(struct kvfree_domain *domain,
 				&page->record->tid, __ATOMIC_RELAXED)))
 			kvfree_tick_arm();
 		page_free(domain, page, spent);
-		kvfree_placement_progress();
 	}
 	kvfree_cache_recycle(spent);
 	kvfree_placement_release();

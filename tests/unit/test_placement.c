@@ -238,7 +238,6 @@ TEST(staying_needs_no_system_call)
 	assert_true(kvfree_placement_follow(here, own_tid()));
 	before = nr_calls;
 	assert_true(kvfree_placement_follow(here, own_tid()));
-	kvfree_placement_progress();
 	assert_int_equal(nr_calls, before);
 }
 
@@ -433,10 +432,7 @@ TEST(a_worker_with_progress_stays_bound)
 	for (i = 0; i < 4; i++) {
 		kvfree_placement_tick();
 		assert_true(is_on(0, here));
-		if (i % 2)
-			assert_true(kvfree_placement_follow(here, own_tid()));
-		else
-			kvfree_placement_progress();
+		assert_true(kvfree_placement_follow(here, own_tid()));
 	}
 }
 
@@ -534,7 +530,6 @@ static bool stayed;
 static void worker_comes_in(void)
 {
 	in_tick = NULL;
-	kvfree_placement_progress();
 	/* The tick has made it look at the owner again. */
 	stayed = kvfree_placement_follow(there, own_tid());
 }

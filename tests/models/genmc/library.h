@@ -57,10 +57,6 @@ bool kvfree_placement_follow(int cpu, pid_t owner)
 	return false;
 }
 
-void kvfree_placement_progress(void)
-{
-}
-
 void kvfree_placement_release(void)
 {
 }
