@@ -121,7 +121,7 @@ static bool is_bound(const cpu_set_t *mask, int cpu)
 	return CPU_COUNT(mask) == 1 && CPU_ISSET(cpu, mask);
 }
 
-/* Caller has a seat, here and below. */
+/* Caller has a seat, here and in the next one. */
 static bool bind_self(int cpu)
 {
 	cpu_set_t one;
@@ -162,10 +162,11 @@ static void sit_down(int cpu, pid_t owner, const cpu_set_t *home)
 	unsigned int i;
 
 	kvfree_mutex_lock(&lock, KVFREE_RANK_PLACEMENT);
-	if (kvfree_now_msec() >= processors[cpu].shun_until)
+	if (kvfree_now_msec() >= processors[cpu].shun_until) {
 		for (i = 0; i < SEATS && !seat; i++)
 			if (!seats[i].tid)
 				seat = &seats[i];
+	}
 	if (seat) {
 		seat->tid = (pid_t) syscall(SYS_gettid);
 		seat->cpu = cpu;
@@ -207,25 +208,6 @@ static bool owner_is_fair(pid_t owner)
 		policy == SCHED_IDLE;
 }
 
-/* Caller floats. */
-static bool follow(int cpu, pid_t owner)
-{
-	cpu_set_t home;
-
-	if (!__atomic_load_n(&enabled, __ATOMIC_RELAXED) || cpu < 0 || cpu >= CPU_SETSIZE ||
-	    CPU_ISSET(cpu, &isolated) || !owner_is_fair(owner))
-		return false;
-	/* An error where the set has no room for all processors. */
-	if (sched_getaffinity(0, sizeof(home), &home) || !CPU_ISSET(cpu, &home))
-		return false;
-	if (is_bound(&home, cpu))
-		return true;	/* floats on this one processor */
-	sit_down(cpu, owner, &home);
-	if (seat && !bind_self(cpu))
-		get_up();
-	return seat;
-}
-
 /* Caller is bound, and holds no lock. */
 static bool may_stay(int cpu, pid_t owner)
 {
@@ -242,12 +224,25 @@ static bool may_stay(int cpu, pid_t owner)
 
 bool kvfree_placement_follow(int cpu, pid_t owner)
 {
+	cpu_set_t home;
+
 	if (seat && may_stay(cpu, owner)) {
 		__atomic_store_n(&seat->pieces, seat->pieces + 1, __ATOMIC_RELAXED);
 		return true;
 	}
 	kvfree_placement_release();
-	return follow(cpu, owner);
+	if (!__atomic_load_n(&enabled, __ATOMIC_RELAXED) || cpu < 0 || cpu >= CPU_SETSIZE ||
+	    CPU_ISSET(cpu, &isolated) || !owner_is_fair(owner))
+		return false;
+	/* An error where the set has no room for all processors. */
+	if (sched_getaffinity(0, sizeof(home), &home) || !CPU_ISSET(cpu, &home))
+		return false;
+	if (is_bound(&home, cpu))
+		return true;	/* floats on this one processor */
+	sit_down(cpu, owner, &home);
+	if (seat && !bind_self(cpu))
+		get_up();
+	return seat;
 }
 
 void kvfree_placement_release(void)
