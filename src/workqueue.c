@@ -29,23 +29,11 @@ static struct kvfree_work *pop_locked(struct kvfree_workqueue *wq)
 
 	while ((work = *link) && work->running && !work->reentrant)
 		link = &work->next;
-	if (!work)
+	if (!work || wq->paused)
 		return NULL;
 	*link = work->next;
 	if (!work->next)
 		wq->tail = link;
-	return work;
-}
-
-/* Wait for the next item; NULL if the thread is to end. Caller holds the lock. */
-static struct kvfree_work *next_locked(struct kvfree_workqueue *wq)
-{
-	struct kvfree_work *work = NULL;
-
-	while (!wq->stop && (wq->paused || !(work = pop_locked(wq))))
-		pthread_cond_wait(&wq->more, &wq->lock);
-	if (!work)
-		return NULL;
 	work->queued = false;
 	work->running++;
 	wq->running++;
@@ -59,7 +47,12 @@ static void *worker(void *arg)
 
 	kvfree_launched(wq->name);
 	lock(wq);
-	while ((work = next_locked(wq))) {
+	while (!wq->stop) {
+		work = pop_locked(wq);
+		if (!work) {
+			pthread_cond_wait(&wq->more, &wq->lock);
+			continue;
+		}
 		unlock(wq);
 		work->fn(work);
 		lock(wq);
