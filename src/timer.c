@@ -191,10 +191,7 @@ static int above_stderr(int fd)
 
 static int timer_make(void)
 {
-	const struct itimerspec never = {
-		.it_interval = mark(),
-		.it_value = { .tv_sec = TEN_YEARS },
-	};
+	const struct itimerspec never = { .it_interval = mark(), .it_value = mark() };
 	int fd = above_stderr(timerfd_create(CLOCK_MONOTONIC,
 			TFD_CLOEXEC | TFD_NONBLOCK));
 
@@ -323,17 +320,6 @@ static unsigned int serve(void)
 	return wait;
 }
 
-/* Read the expirations. The result does not matter: a timer that was armed again
- * meanwhile (EAGAIN) or expired twice asks for the same. */
-static void timer_event(void)
-{
-	int fd = timer_fd();
-	uint64_t expirations;
-
-	if (is_timer(fd) && read(fd, &expirations, sizeof(expirations)) < 0)
-		expirations = 0;
-}
-
 /* What the thread waits for. */
 enum { TIMER, LISTEN, PRESSURE, EVENTS };
 
@@ -368,6 +354,7 @@ static void wait_for(unsigned int msec)
 		[PRESSURE] = { timer->pressure, POLLPRI, 0 },
 	};
 	int n = poll(fds, EVENTS, (int) msec);
+	uint64_t expirations;
 
 	if (n < 0 && errno == EINVAL)
 		n = select_instead(fds, msec);
@@ -376,8 +363,11 @@ static void wait_for(unsigned int msec)
 		kvfree_die("poll on the timer: errno %d", errno);
 	if (n <= 0)
 		return;
-	if (fds[TIMER].revents)
-		timer_event();
+	/* The result does not matter: a timer that was armed again meanwhile (EAGAIN) or expired
+	 * twice asks for the same. */
+	if (fds[TIMER].revents && is_timer(fds[TIMER].fd) &&
+	    read(fds[TIMER].fd, &expirations, sizeof(expirations)) < 0)
+		expirations = 0;
 	if (fds[PRESSURE].revents & POLLPRI)
 		timer->on_pressure();
 	/* For example, its cgroup was removed: it would signal without end, with
