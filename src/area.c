@@ -183,12 +183,6 @@ static bool area_heed_limit(void)
 	return true;
 }
 
-/* Caller holds the lock. */
-static bool area_is_there(void)
-{
-	return KVFREE_AREA_EXISTS && !area_heed_limit() && (area->units || area_reserve());
-}
-
 /* The first unit of the run in use that begins at @ptr. Caller holds the lock. */
 static uint32_t run_at(const void *ptr)
 {
@@ -234,7 +228,7 @@ void *kvfree_area_alloc(size_t size)
 	if (size > KVFREE_AREA_BYTES)
 		return NULL;
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
-	if (area_is_there()) {
+	if (KVFREE_AREA_EXISTS && !area_heed_limit() && (area->units || area_reserve())) {
 		bytes = (size + area->page_bytes - 1) & ~(area->page_bytes - 1);
 		found = run_take(bytes);
 	}
