@@ -37,18 +37,6 @@ extern void (*kvfree_check_hook)(enum kvfree_hook_place place);
 /* When a grace period is reported first, instead of after 10000. */
 extern unsigned int kvfree_check_stall_msec;
 
-/* Around what runs with a record's lock held: urcu-rawcheck(1) knows by itself only of a
- * pthread_spinlock_t. */
-static inline void kvfree_hook_raw_enter(void)
-{
-	urcu_rawcheck_enter();
-}
-
-static inline void kvfree_hook_raw_leave(void)
-{
-	urcu_rawcheck_leave();
-}
-
 static inline void kvfree_hook(enum kvfree_hook_place place)
 {
 	void (*hook)(enum kvfree_hook_place);
@@ -58,11 +46,13 @@ static inline void kvfree_hook(enum kvfree_hook_place place)
 		hook(place);
 }
 #else
-static inline void kvfree_hook_raw_enter(void)
+/* Around what runs with a record's lock held: by itself, urcu-rawcheck(1) knows only of a
+ * pthread_spinlock_t. */
+static inline void urcu_rawcheck_enter(void)
 {
 }
 
-static inline void kvfree_hook_raw_leave(void)
+static inline void urcu_rawcheck_leave(void)
 {
 }
 

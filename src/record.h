@@ -141,13 +141,13 @@ static inline bool kvfree_record_trylock(struct kvfree_record *record)
 	/* Acquire: pairs with the release in kvfree_record_unlock(). */
 	if (__atomic_exchange_n(&record->lock, 1, __ATOMIC_ACQUIRE))
 		return false;
-	kvfree_hook_raw_enter();
+	urcu_rawcheck_enter();
 	return true;
 }
 
 static inline void kvfree_record_unlock(struct kvfree_record *record)
 {
-	kvfree_hook_raw_leave();
+	urcu_rawcheck_leave();
 	/* Release: pairs with the acquire in kvfree_record_trylock(). */
 	__atomic_store_n(&record->lock, 0, __ATOMIC_RELEASE);
 }

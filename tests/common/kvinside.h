@@ -25,7 +25,7 @@
 static inline void kvinside_lock(struct kvfree_record *record)
 {
 	kvfree_record_lock(record);
-	kvfree_hook_raw_leave();
+	urcu_rawcheck_leave();
 }
 
 /* The calling thread's record, made if need be. */

@@ -38,7 +38,7 @@ static void stay(void)
 	unsigned int nr = __atomic_fetch_add(&held, 1, __ATOMIC_RELEASE);
 
 	/* The test holds it, not the raw call, as far as urcu-rawcheck goes. */
-	kvfree_hook_raw_leave();
+	urcu_rawcheck_leave();
 	kvtest_sleep_msec(1 + nr % 3);
 }
 
