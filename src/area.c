@@ -214,10 +214,8 @@ static bool run_drop(void *ptr, size_t bytes)
 }
 
 /* LeakSanitizer looks for pointers where it is told to. NULL in a program without it. */
-#pragma weak __lsan_register_root_region
-#pragma weak __lsan_unregister_root_region
-void __lsan_register_root_region(const void *ptr, size_t bytes);
-void __lsan_unregister_root_region(const void *ptr, size_t bytes);
+void __lsan_register_root_region(const void *ptr, size_t bytes) __attribute__((weak));
+void __lsan_unregister_root_region(const void *ptr, size_t bytes) __attribute__((weak));
 
 void *kvfree_area_alloc(size_t size)
 {
