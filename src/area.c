@@ -189,8 +189,7 @@ static uint32_t run_at(const void *ptr)
 	uintptr_t offset = (uintptr_t) ptr - area->base;
 	uint32_t first = (uint32_t) (offset / KVFREE_AREA_UNIT);
 
-	if (offset < area->size && offset % KVFREE_AREA_UNIT == 0 &&
-	    area->units[first].pages)
+	if (offset < area->size && offset % KVFREE_AREA_UNIT == 0 && area->units[first].pages)
 		return first;
 	kvfree_die("BUG: no large memory in use begins at %p: freed already, or a pointer into its middle",
 		ptr);
@@ -293,8 +292,7 @@ void kvfree_area_fork_reset(bool at_rest)
 void kvfree_area_release(void)
 {
 	kvfree_mutex_lock(&area->lock, KVFREE_RANK_AREA);
-	if (area->units && !area->failed &&
-	    area->units[0].run == area->size / KVFREE_AREA_UNIT)
+	if (area->units && !area->failed && area->units[0].run == area->size / KVFREE_AREA_UNIT)
 		area_trim();
 	kvfree_mutex_unlock(&area->lock);
 }

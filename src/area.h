@@ -71,8 +71,7 @@ static inline bool kvfree_area_has(const void *ptr)
 	 * the size; for all other pointers either value answers no. Addresses that were given back
 	 * reach others through the kernel, which orders the size before that. */
 	return KVFREE_AREA_EXISTS &&
-		(uintptr_t) ptr - __atomic_load_n(&kvfree_area.base,
-				__ATOMIC_RELAXED) <
+		(uintptr_t) ptr - __atomic_load_n(&kvfree_area.base, __ATOMIC_RELAXED) <
 		__atomic_load_n(&kvfree_area.size, __ATOMIC_RELAXED);
 }
 

@@ -34,8 +34,7 @@ static int add_tls(struct dl_phdr_info *info, size_t size, void *arg)
 	(void) size;
 	for (i = 0; i < info->dlpi_phnum; i++)
 		if (info->dlpi_phdr[i].p_type == PT_TLS)
-			*bytes += info->dlpi_phdr[i].p_memsz +
-				info->dlpi_phdr[i].p_align;
+			*bytes += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
 	return 0;
 }
 
@@ -116,8 +115,7 @@ static void ask_for_short_slices(void)
 		uint64_t runtime, deadline, period;
 	} attr = { 0 };
 
-	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) ||
-	    attr.policy != SCHED_OTHER)
+	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) || attr.policy != SCHED_OTHER)
 		return;
 	attr.size = sizeof(attr);
 	attr.runtime = 100000;		/* nanoseconds */

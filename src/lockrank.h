@@ -52,8 +52,7 @@ static inline void kvfree_rank_forget(void)
 }
 #endif
 
-static inline void kvfree_mutex_lock(pthread_mutex_t *mutex,
-		enum kvfree_rank rank)
+static inline void kvfree_mutex_lock(pthread_mutex_t *mutex, enum kvfree_rank rank)
 {
 	kvfree_rank_enter(mutex, rank);
 	pthread_mutex_lock(mutex);

@@ -204,15 +204,13 @@ static bool owner_is_fair(pid_t owner)
 	policy = kvfree_policy_of(owner);
 	if (policy < 0)
 		return errno == ESRCH;
-	return policy == SCHED_OTHER || policy == SCHED_BATCH ||
-		policy == SCHED_IDLE;
+	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE;
 }
 
 /* Caller is bound, and holds no lock. */
 static bool may_stay(int cpu, pid_t owner)
 {
-	if (seat->cpu != cpu ||
-	    __atomic_load_n(&seat->evicted, __ATOMIC_RELAXED))
+	if (seat->cpu != cpu || __atomic_load_n(&seat->evicted, __ATOMIC_RELAXED))
 		return false;
 	if (__atomic_load_n(&seat->owner, __ATOMIC_RELAXED) == owner)
 		return true;
@@ -274,8 +272,7 @@ static void look_locked(struct kvfree_placement *worker)
 	sched_setaffinity(worker->tid, sizeof(worker->home), &worker->home);
 	if (__atomic_exchange_n(&worker->evicted, true, __ATOMIC_RELAXED))
 		return;
-	processor->shun_until = kvfree_now_msec() +
-		((uint64_t) SHUN_MSEC << processor->evictions);
+	processor->shun_until = kvfree_now_msec() + ((uint64_t) SHUN_MSEC << processor->evictions);
 	if (processor->evictions < SHUN_MAX_SHIFT)
 		processor->evictions++;
 }

@@ -36,9 +36,7 @@ unsigned int kvfree_check_look_msec = 10000;
 #define SETTLE_MSEC	10		/* see repair() */
 #define TEN_YEARS	315360000	/* seconds: a time that never comes */
 
-struct kvfree_timer kvfree_timer = {
-	.fd = -1, .hangup = -1, .listen = -1, .pressure = -1,
-};
+struct kvfree_timer kvfree_timer = { .fd = -1, .hangup = -1, .listen = -1, .pressure = -1 };
 static struct kvfree_timer *const timer = &kvfree_timer;
 
 /* ------------------------------------------------------------------ */
@@ -65,8 +63,7 @@ static bool timer_look(int fd, struct itimerspec *now)
 	struct timespec ours = mark();
 
 	return fd >= 0 && timerfd_gettime(fd, now) == 0 &&
-		now->it_interval.tv_sec == ours.tv_sec &&
-		now->it_interval.tv_nsec == ours.tv_nsec;
+		now->it_interval.tv_sec == ours.tv_sec && now->it_interval.tv_nsec == ours.tv_nsec;
 }
 
 static bool is_timer(int fd)
@@ -106,8 +103,7 @@ static __attribute__((noinline)) void hang_up(void)
 {
 	/* Seq_cst: only one caller gets it. Pairs with pipe_make(). kvfree_timer_stop()
 	 * has stored stopping before, which the thread sees once it finds -1. */
-	int fd = __atomic_exchange_n(&timer->hangup, -1,
-			__ATOMIC_SEQ_CST);
+	int fd = __atomic_exchange_n(&timer->hangup, -1, __ATOMIC_SEQ_CST);
 
 	/* Unlike close(), this is not a cancellation point. */
 	if (is_file(fd, &timer->pipe))
@@ -120,10 +116,7 @@ static __attribute__((noinline)) void hang_up(void)
 /* Wake the thread in a moment, unless that was done. Raw-safe, may change errno. */
 static bool wake_soon(void)
 {
-	const struct itimerspec soon = {
-		.it_interval = mark(),
-		.it_value = { .tv_nsec = SOON_NSEC },
-	};
+	const struct itimerspec soon = { .it_interval = mark(), .it_value.tv_nsec = SOON_NSEC };
 	struct itimerspec now;
 	int fd = timer_fd();
 
@@ -144,13 +137,11 @@ bool kvfree_timer_arm(enum kvfree_alarm alarm, unsigned int msec)
 		return false;
 	/* Seq_cst: before the timer is looked at, whose lock in the kernel orders
 	 * it before the wake-up; pairs with take_asked(). */
-	__atomic_store_n(&timer->asked[alarm], msec + 1,
-			__ATOMIC_SEQ_CST);
+	__atomic_store_n(&timer->asked[alarm], msec + 1, __ATOMIC_SEQ_CST);
 	return wake_soon();
 }
 
-bool kvfree_timer_request(enum kvfree_alarm alarm, unsigned int msec,
-		struct kvfree_gate *gate)
+bool kvfree_timer_request(enum kvfree_alarm alarm, unsigned int msec, struct kvfree_gate *gate)
 {
 	unsigned int seen = kvfree_gate_read(gate);
 
@@ -162,8 +153,7 @@ bool kvfree_timer_request(enum kvfree_alarm alarm, unsigned int msec,
 
 void kvfree_tick_arm(void)
 {
-	kvfree_timer_request(KVFREE_ALARM_TICK, kvfree_setting(drain_msec),
-			&timer->tick_gate);
+	kvfree_timer_request(KVFREE_ALARM_TICK, kvfree_setting(drain_msec), &timer->tick_gate);
 }
 
 /* ------------------------------------------------------------------ */
@@ -192,8 +182,7 @@ static int above_stderr(int fd)
 static int timer_make(void)
 {
 	const struct itimerspec never = { .it_interval = mark(), .it_value = mark() };
-	int fd = above_stderr(timerfd_create(CLOCK_MONOTONIC,
-			TFD_CLOEXEC | TFD_NONBLOCK));
+	int fd = above_stderr(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 
 	if (fd < 0)
 		return -1;
@@ -217,8 +206,7 @@ static bool has_pipe(void)
 {
 	/* Seq_cst: pairs with hang_up(). */
 	return is_file(timer->listen, &timer->pipe) &&
-		is_file(__atomic_load_n(&timer->hangup, __ATOMIC_SEQ_CST),
-			&timer->pipe);
+		is_file(__atomic_load_n(&timer->hangup, __ATOMIC_SEQ_CST), &timer->pipe);
 }
 
 static int pipe_make(void)
@@ -251,8 +239,7 @@ static void pressure_make(void)
 static bool is_whole(void)
 {
 	return is_timer(timer_fd()) && has_pipe() &&
-		(timer->pressure < 0 ||
-		 is_file(timer->pressure, &timer->pressure_file));
+		(timer->pressure < 0 || is_file(timer->pressure, &timer->pressure_file));
 }
 
 /* Make what is not there; 0, or -1 with errno. */
@@ -283,19 +270,16 @@ static void fds_close(void)
 /* The thread                                                         */
 
 /* From here on the time of @alarm is the thread's. */
-static void take_asked(enum kvfree_alarm alarm,
-		uint64_t now)
+static void take_asked(enum kvfree_alarm alarm, uint64_t now)
 {
-	unsigned int asked = __atomic_load_n(&timer->asked[alarm],
-			__ATOMIC_RELAXED);
+	unsigned int asked = __atomic_load_n(&timer->asked[alarm], __ATOMIC_RELAXED);
 
 	/* Relaxed: tests look at it. Seq_cst: pairs with kvfree_timer_arm(). What
 	 * is not seen here was stored before the timer expires once more. */
 	do {
 		if (!asked)
 			return;
-		__atomic_store_n(&timer->due[alarm], now + asked - 1,
-				__ATOMIC_RELAXED);
+		__atomic_store_n(&timer->due[alarm], now + asked - 1, __ATOMIC_RELAXED);
 	} while (!__atomic_compare_exchange_n(&timer->asked[alarm], &asked, 0,
 			false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 }
@@ -387,8 +371,7 @@ static void repair(void)
 	if (fds_make())
 		kvfree_die("the library's descriptors were closed or replaced, by closefrom(), close_range() or dup2() after urcu_kvfree_init(), and it cannot make new ones: errno %d",
 			errno);
-	if (timer->pressure >= 0 &&
-	    !is_file(timer->pressure, &timer->pressure_file))
+	if (timer->pressure >= 0 && !is_file(timer->pressure, &timer->pressure_file))
 		pressure_make();
 	if (!told)
 		told = kvfree_report("the library's descriptors were closed or replaced, by closefrom(), close_range() or dup2() after urcu_kvfree_init(); it made new ones");
@@ -419,8 +402,7 @@ static void *timer_thread(void *arg)
 /* ------------------------------------------------------------------ */
 /* Start and stop                                                     */
 
-int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm),
-		void (*on_pressure)(void))
+int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm), void (*on_pressure)(void))
 {
 	timer->stopping = false;
 	timer->on_alarm = on_alarm;

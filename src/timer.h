@@ -80,8 +80,7 @@ extern unsigned int kvfree_check_look_msec;
 
 /* Make the descriptors, then the thread; 0, or -1 with errno and nothing left. Nothing can
  * be asked for yet. */
-int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm),
-		void (*on_pressure)(void));
+int kvfree_timer_start(void (*on_alarm)(enum kvfree_alarm alarm), void (*on_pressure)(void));
 /* From here on alarms may be asked for. */
 void kvfree_timer_open(void);
 void kvfree_timer_stop(void);
@@ -92,8 +91,7 @@ void kvfree_timer_fork_reset(void);
  * failed. Raw-safe, may change errno. */
 bool kvfree_timer_arm(enum kvfree_alarm alarm, unsigned int msec);
 /* The same behind @gate. False: the gate was closed, or arming failed. */
-bool kvfree_timer_request(enum kvfree_alarm alarm, unsigned int msec,
-		struct kvfree_gate *gate);
+bool kvfree_timer_request(enum kvfree_alarm alarm, unsigned int msec, struct kvfree_gate *gate);
 
 /* Ask for a tick within drain_msec. Raw-safe, may change errno. */
 void kvfree_tick_arm(void);

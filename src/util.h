@@ -78,8 +78,7 @@ void kvfree_yield(void);
 
 /* For what the program cannot survive: misuse that would deadlock, or a system call that failed in
  * an impossible way. Prints the message and aborts. */
-void kvfree_die(const char *fmt, ...)
-	__attribute__((noreturn, format(printf, 1, 2)));
+void kvfree_die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* One line on stderr, "liburcu-kvfree: ..."; only for clean contexts. */
 void kvfree_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

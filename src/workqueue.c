@@ -68,8 +68,7 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers,
-		const char *name)
+int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers, const char *name)
 {
 	wq->name = name;
 	while (wq->nr_threads < workers &&
@@ -105,8 +104,7 @@ void kvfree_workqueue_stop(struct kvfree_workqueue *wq)
 	unlock(wq);
 }
 
-bool kvfree_workqueue_queue(struct kvfree_workqueue *wq,
-		struct kvfree_work *work)
+bool kvfree_workqueue_queue(struct kvfree_workqueue *wq, struct kvfree_work *work)
 {
 	bool open;
 

@@ -57,16 +57,14 @@ extern struct kvfree_workqueue kvfree_pool;
 
 /* Start @workers threads named @name, a constant, KVFREE_MAX_WORKERS at most, or as many as can be
  * created; returns 0, or -1 with errno if there is none. Items are not taken yet. */
-int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers,
-		const char *name);
+int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers, const char *name);
 /* Take items from now on. */
 void kvfree_workqueue_open(struct kvfree_workqueue *wq);
 /* Let running items finish, drop the others, join the threads. */
 void kvfree_workqueue_stop(struct kvfree_workqueue *wq);
 
 /* False, and nothing was done, while no items are taken. */
-bool kvfree_workqueue_queue(struct kvfree_workqueue *wq,
-		struct kvfree_work *work);
+bool kvfree_workqueue_queue(struct kvfree_workqueue *wq, struct kvfree_work *work);
 
 /* Begin no item and wait until none runs; begin items again. */
 void kvfree_workqueue_pause(struct kvfree_workqueue *wq);
