@@ -21,7 +21,7 @@ static unsigned long barrier_close(struct kvfree_domain *domain)
 		kvfree_record_unlock(record);
 	}
 	if (!kvfree_domain_close_emergency(domain, &cookie)) {
-		/* An earlier chain is there. Free it, then close what is on the
+		/* An earlier chain is there. Free it, then close what is on its
 		 * list, unless another thread has done so meanwhile. */
 		kvfree_domain_wait(domain, cookie);
 		kvfree_reap_chain(domain, cookie);

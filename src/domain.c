@@ -50,16 +50,14 @@ struct kvfree_domain *kvfree_domain_get(const struct rcu_flavor_struct *flavor)
 /* ------------------------------------------------------------------ */
 /* Grace periods                                                      */
 
-bool kvfree_domain_close_emergency(struct kvfree_domain *domain,
-		unsigned long *cookie)
+/* Close list @list, unless an earlier chain of it is there. Caller holds the lock. */
+static bool close_list(struct kvfree_domain *domain, unsigned int list)
 {
-	struct kvfree_chain *chain = &domain->chain;
-	bool closed;
+	struct kvfree_chain *chain = &domain->chain[list];
+	bool closed = !chain->head && !chain->taken;
 
-	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
-	closed = !chain->head && !chain->taken;
 	if (closed) {
-		chain->head = kvfree_emergency_take(&domain->emergency);
+		chain->head = kvfree_emergency_take(&domain->emergency[list]);
 		/* After the taking: see gp.h. */
 		chain->cookie = kvfree_gp_cookie(&domain->gp);
 		/* Relaxed: as in kvfree_record_close(). */
@@ -68,32 +66,64 @@ bool kvfree_domain_close_emergency(struct kvfree_domain *domain,
 					__ATOMIC_RELAXED);
 	}
 	chain->missed = !closed;
-	*cookie = chain->cookie;
+	return closed;
+}
+
+bool kvfree_domain_close_emergency(struct kvfree_domain *domain,
+		unsigned long *cookie)
+{
+	bool closed = true;
+	unsigned int list;
+
+	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
+	*cookie = kvfree_gp_completed(&domain->gp);
+	for (list = 0; list < KVFREE_EMERGENCY_LISTS; list++) {
+		if (close_list(domain, list))
+			continue;
+		closed = false;
+		if (!kvfree_gp_reached(*cookie, domain->chain[list].cookie))
+			*cookie = domain->chain[list].cookie;
+	}
 	kvfree_mutex_unlock(&domain->lock);
 	return closed;
 }
 
+/* Whether there is a chain of list @list. Caller holds the lock. */
+static bool has_chain(const struct kvfree_domain *domain, unsigned int list)
+{
+	return domain->chain[list].head || domain->chain[list].taken;
+}
+
+/* Whether list @list holds anything. */
+static bool has_list(const struct kvfree_domain *domain, unsigned int list)
+{
+	/* Acquire: pairs with nothing; only whether there is a list is asked. */
+	return __atomic_load_n(&domain->emergency[list], __ATOMIC_ACQUIRE);
+}
+
 bool kvfree_domain_emergency_missed(struct kvfree_domain *domain)
 {
-	struct kvfree_chain *chain = &domain->chain;
-	bool missed;
+	bool missed = false;
+	unsigned int list;
 
 	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
-	/* Acquire: as below. */
-	missed = chain->missed && !chain->head && !chain->taken &&
-		__atomic_load_n(&domain->emergency, __ATOMIC_ACQUIRE);
+	for (list = 0; list < KVFREE_EMERGENCY_LISTS; list++)
+		if (domain->chain[list].missed && !has_chain(domain, list) &&
+		    has_list(domain, list))
+			missed = true;
 	kvfree_mutex_unlock(&domain->lock);
 	return missed;
 }
 
 bool kvfree_domain_has_emergency(struct kvfree_domain *domain)
 {
-	bool has;
+	bool has = false;
+	unsigned int list;
 
 	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
-	/* Acquire: pairs with nothing; only whether there is a list is asked. */
-	has = domain->chain.head || domain->chain.taken ||
-		__atomic_load_n(&domain->emergency, __ATOMIC_ACQUIRE);
+	for (list = 0; list < KVFREE_EMERGENCY_LISTS; list++)
+		if (has_chain(domain, list) || has_list(domain, list))
+			has = true;
 	kvfree_mutex_unlock(&domain->lock);
 	return has;
 }
@@ -240,8 +270,8 @@ static void forget_records(struct kvfree_domain *domain)
 	memset(domain->blank, 0, sizeof(domain->blank));
 	domain->left = NULL;
 	domain->reap_at = NULL;
-	domain->emergency = NULL;
-	memset(&domain->chain, 0, sizeof(domain->chain));
+	memset(domain->emergency, 0, sizeof(domain->emergency));
+	memset(domain->chain, 0, sizeof(domain->chain));
 	domain->uncovered = 0;
 	domain->pending_bytes = 0;
 	memset(&domain->count, 0, sizeof(domain->count));
@@ -264,7 +294,7 @@ void kvfree_domains_fork_reset(bool forget)
 		kvfree_work_fork_reset(&domain->tick_work);
 		kvfree_work_fork_reset(&domain->reap_work);
 		domain->kick_gate.word = 0;
-		domain->others_taken = false;
+		domain->user_taken = false;
 		domain->blank_gate.word = 0;
 		if (forget)
 			forget_records(domain);

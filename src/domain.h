@@ -12,7 +12,7 @@
  * is raw-safe too.
  *
  * Locking discipline: domain.lock guards the list of records that nobody owns, the
- * pushing of records, and the emergency chain. It is held for a few instructions.
+ * pushing of records, and the emergency chains. It is held for a few instructions.
  */
 
 #include "conf.h"
@@ -25,7 +25,7 @@
 /* Blank records that wait for raw first calls. */
 #define KVFREE_BLANKS	4
 
-/* What the emergency list held when it was closed: it waits for one cookie. */
+/* What an emergency list held when it was closed: it waits for one cookie. */
 struct kvfree_chain {
 	struct kvfree_emergency *head;	/* under domain.lock */
 	unsigned long cookie;		/* under domain.lock */
@@ -54,14 +54,15 @@ struct kvfree_domain {
 	struct kvfree_gate blank_gate;
 
 	/* Written by raw calls that leave the fast path. */
-	struct kvfree_emergency *emergency KVFREE_CACHE_ALIGNED; /* atomic */
+	struct kvfree_emergency *emergency[KVFREE_EMERGENCY_LISTS]
+			KVFREE_CACHE_ALIGNED;	/* atomic */
 	struct kvfree_gate kick_gate KVFREE_CACHE_ALIGNED; /* open at a start of a
 							    * grace period */
 	/* Written once per page. */
 	size_t uncovered KVFREE_CACHE_ALIGNED;	/* atomic: bytes closed since the
 				 * last grace period began, an estimate */
 	size_t pending_bytes;	/* atomic: bytes closed and not freed */
-	bool others_taken;	/* atomic: a worker frees objects of other channels */
+	bool user_taken;	/* atomic: a worker may be in free functions of the program */
 	bool reap_due;		/* atomic: pages were closed that only a worker
 				 * will free */
 
@@ -70,7 +71,7 @@ struct kvfree_domain {
 
 	pthread_mutex_t lock KVFREE_CACHE_ALIGNED;
 	struct kvfree_record *left;	/* under lock: records nobody owns */
-	struct kvfree_chain chain;
+	struct kvfree_chain chain[KVFREE_EMERGENCY_LISTS];
 	struct kvfree_record *reap_at;	/* atomic: where the next piece begins */
 
 	struct kvfree_workqueue gp_thread;	/* runs only gp_work */
@@ -146,15 +147,16 @@ static inline bool kvfree_domain_over_budget(struct kvfree_domain *domain,
 }
 
 /*
- * Close the emergency list: what it holds waits for *@cookie from now on. False if
- * an earlier chain is there, which waits for *@cookie; the list stays open. Clean context.
+ * Close the emergency lists: what each holds waits for a cookie of its own from now on. Where
+ * an earlier chain is there, the list stays open, and the return is false: earlier chains wait
+ * for no more than *@cookie. Clean context.
  */
 bool kvfree_domain_close_emergency(struct kvfree_domain *domain,
 		unsigned long *cookie);
-/* Whether objects of the list missed a grace period, and there is no chain any more:
+/* Whether objects of a list missed a grace period, and there is no chain of it any more:
  * they need another. Clean context. */
 bool kvfree_domain_emergency_missed(struct kvfree_domain *domain);
-/* Whether the list or the chain holds anything. Clean context. */
+/* Whether a list or a chain holds anything. Clean context. */
 bool kvfree_domain_has_emergency(struct kvfree_domain *domain);
 
 /*

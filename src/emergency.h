@@ -5,7 +5,7 @@
 #define KVFREE_EMERGENCY_H
 
 /*
- * emergency.h - the list for objects that found no page
+ * emergency.h - the lists for objects that found no page
  *
  * Lock-free: any number of threads and signal handlers push, and a collector takes
  * the whole list at once, so there is no pop and no ABA. The object's own
@@ -29,6 +29,21 @@ struct __attribute__((may_alias)) kvfree_emergency {
 };
 
 #define KVFREE_EMERGENCY_SHIFT	12
+
+/* The lists of a domain, by whose free functions their objects go to. Those of the program
+ * may be slow, and hold up only their own list. */
+enum {
+	KVFREE_EMERGENCY_BUILTIN,	/* objects of malloc, and large ones */
+	KVFREE_EMERGENCY_USER,		/* objects of the program's channels */
+	KVFREE_EMERGENCY_LISTS,
+};
+
+/* The list for objects of @channel. */
+static inline unsigned int kvfree_emergency_list(unsigned int channel)
+{
+	return channel >= KVFREE_CHANNEL_USER ? KVFREE_EMERGENCY_USER :
+		KVFREE_EMERGENCY_BUILTIN;
+}
 
 _Static_assert(sizeof(struct kvfree_emergency) <= sizeof(struct rcu_head),
 	"an rcu_head has room for a link and a word");

@@ -23,7 +23,7 @@ enum kvfree_rank {
 	KVFREE_RANK_AREA,	/* area.c: the table of large memory */
 	KVFREE_RANK_GP,		/* gp.c: who runs the grace period */
 	KVFREE_RANK_HANDS,	/* reap.c: who has objects in hand */
-	KVFREE_RANK_DOMAIN,	/* domain.c: records and emergency chain */
+	KVFREE_RANK_DOMAIN,	/* domain.c: records and emergency chains */
 	KVFREE_RANK_POOL,	/* workqueue.c: items and threads of the pool */
 	KVFREE_RANK_GP_THREAD,	/* the same, of a grace-period thread */
 	KVFREE_RANK_PLACEMENT,	/* placement.c: which worker is bound */

@@ -25,7 +25,7 @@
  *     comes from the record's cache (cache.h). When a page comes into use, the call
  *     arms the alarm of the tick.
  *  3. If there is no page or no record, or the lock is held, the object itself goes
- *     to the domain's emergency list through its rcu_head (emergency.h), and the
+ *     to one of the domain's emergency lists through its rcu_head (emergency.h), and the
  *     alarm of the tick is armed.
  *  4. When batch_bytes are closed and wait for a grace period (more or less than that:
  *     gp.h), a clean call runs it, while grace periods are short; else the
@@ -44,7 +44,7 @@
  *  A. Nothing is freed before the grace period of its cookie is over. An object is
  *     unlinked, then appended, then its page is closed and the cookie read; whoever
  *     frees it has seen that number completed. So every reader that could see the
- *     object is waited for. The emergency list is closed in the same way.
+ *     object is waited for. The emergency lists are closed in the same way.
  *  B. A raw call takes a bounded number of steps. The record's lock is only
  *     tried; the emergency push is lock-free; its system calls are
  *     timerfd_gettime() and timerfd_settime(), made by whoever finds a gate open.
@@ -242,7 +242,7 @@ static __attribute__((noinline)) bool raw_slow(
 	return done;
 }
 
-/* Put the object itself on the emergency list, through its rcu_head; keeps errno. */
+/* Put the object itself on an emergency list, through its rcu_head; keeps errno. */
 static __attribute__((noinline)) void emergency_queue(
 		const struct rcu_flavor_struct *flavor, unsigned int channel,
 		void *ptr, size_t offset)
@@ -252,7 +252,8 @@ static __attribute__((noinline)) void emergency_queue(
 
 	/* Counted first, so that no more is ever counted as freed than as queued. */
 	__atomic_fetch_add(&domain->count.emergency, 1, __ATOMIC_RELAXED);
-	kvfree_emergency_push(&domain->emergency, ptr, offset, channel);
+	kvfree_emergency_push(&domain->emergency[kvfree_emergency_list(channel)],
+			ptr, offset, channel);
 	kvfree_trace_frame();
 	kvfree_trace(emergency, flavor, ptr);
 	/* Relaxed: a hint; the tick looks at the list itself. */

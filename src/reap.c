@@ -14,11 +14,11 @@
 #include "timer.h"
 #include "trace.h"
 
-/* Pages that a worker takes at once: enough to pay for going to their processor. Fewer if
- * their free function may be slow, and in a barrier. */
+/* Pages that a worker takes at once: enough to pay for going to their processor. Fewer where
+ * the program's free functions are called, which may be slow, and in a barrier. */
 #define PIECE_PAGES	64
-#define PIECE_OTHERS	16
-/* Objects of the emergency chain that it takes at once, and frees in one call. */
+#define PIECE_USER	16
+/* Objects of an emergency chain that it takes at once, and frees in one call. */
 #define PIECE_LINKS	4096
 #define LINKS_BULK	64
 /* Objects that an owner takes at once. */
@@ -166,7 +166,7 @@ static void pages_free(struct kvfree_domain *domain,
 }
 
 /* ------------------------------------------------------------------ */
-/* The emergency chain                                                */
+/* The emergency chains                                               */
 
 /* Free the first @max objects of a chain; returns the rest. */
 static struct kvfree_emergency *links_free(struct kvfree_domain *domain,
@@ -205,11 +205,11 @@ static struct kvfree_emergency *links_leak(struct kvfree_domain *domain,
 	return NULL;
 }
 
-/* Take the chain if @number has reached its cookie. */
+/* Take the chain of list @list if @number has reached its cookie. */
 static struct kvfree_emergency *chain_take(struct kvfree_domain *domain,
-		unsigned long number)
+		unsigned int list, unsigned long number)
 {
-	struct kvfree_chain *chain = &domain->chain;
+	struct kvfree_chain *chain = &domain->chain[list];
 	struct kvfree_emergency *link = NULL;
 
 	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
@@ -222,42 +222,47 @@ static struct kvfree_emergency *chain_take(struct kvfree_domain *domain,
 	return link;
 }
 
-static void chain_put(struct kvfree_domain *domain,
+static void chain_put(struct kvfree_domain *domain, unsigned int list,
 		struct kvfree_emergency *rest)
 {
 	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
-	domain->chain.head = rest;
-	domain->chain.taken = false;
+	domain->chain[list].head = rest;
+	domain->chain[list].taken = false;
 	kvfree_mutex_unlock(&domain->lock);
 }
 
-/* Free a piece of the chain if it is ripe. Returns whether there is more of it. */
-static bool chain_piece(struct kvfree_domain *domain, unsigned long number,
-		size_t max)
+/* Free a piece of the chain of list @list if it is ripe. Returns whether there is more of it. */
+static bool chain_piece(struct kvfree_domain *domain, unsigned int list,
+		unsigned long number, size_t max)
 {
-	struct kvfree_emergency *link = chain_take(domain, number);
+	struct kvfree_emergency *link = chain_take(domain, list, number);
 
 	if (!link)
 		return false;
 	/* The cookie stays while the chain is taken. */
-	if (caa_unlikely(!may_free(domain, domain->chain.cookie)))
+	if (caa_unlikely(!may_free(domain, domain->chain[list].cookie)))
 		link = links_leak(domain, link);
 	else
 		link = links_free(domain, link, max);
-	chain_put(domain, link);
+	chain_put(domain, list, link);
 	return link;
 }
 
-/* Whether the chain, or what somebody has taken of it, waits for no more than
+/* Whether a chain, or what somebody has taken of it, waits for no more than
  * @cookie. */
 static bool chain_is_there(struct kvfree_domain *domain, unsigned long cookie)
 {
-	struct kvfree_chain *chain = &domain->chain;
-	bool there;
+	const struct kvfree_chain *chain;
+	bool there = false;
+	unsigned int list;
 
 	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
-	there = (chain->head || chain->taken) &&
-		kvfree_gp_reached(cookie, chain->cookie);
+	for (list = 0; list < KVFREE_EMERGENCY_LISTS; list++) {
+		chain = &domain->chain[list];
+		if ((chain->head || chain->taken) &&
+		    kvfree_gp_reached(cookie, chain->cookie))
+			there = true;
+	}
 	kvfree_mutex_unlock(&domain->lock);
 	return there;
 }
@@ -265,12 +270,14 @@ static bool chain_is_there(struct kvfree_domain *domain, unsigned long cookie)
 void kvfree_reap_chain(struct kvfree_domain *domain, unsigned long cookie)
 {
 	struct kvfree_hand hand;
+	unsigned int list;
 
 	do {
 		kvfree_hand_open(domain, &hand);
-		chain_piece(domain, cookie, PIECE_LINKS);
+		for (list = 0; list < KVFREE_EMERGENCY_LISTS; list++)
+			chain_piece(domain, list, cookie, PIECE_LINKS);
 		kvfree_hand_close(domain, &hand);
-		/* A worker that has taken the chain puts the rest of it back. */
+		/* A worker that has taken a chain puts the rest of it back. */
 		kvfree_hands_wait(domain);
 	} while (chain_is_there(domain, cookie));
 }
@@ -305,18 +312,17 @@ static unsigned int piece_room(const struct kvfree_piece *piece,
 		unsigned int list)
 {
 	unsigned int room = PIECE_PAGES - piece->nr;
-	unsigned int others = PIECE_OTHERS -
-		piece->pages[KVFREE_CLOSED_WORKERS].nr;
+	unsigned int user = PIECE_USER - piece->pages[KVFREE_CLOSED_USER].nr;
 
-	return list == KVFREE_CLOSED_WORKERS && others < room ? others : room;
+	return list == KVFREE_CLOSED_USER && user < room ? user : room;
 }
 
-/* Pages of other channels are counted separately: if they always fill their part, the
- * next walk must still go on from where they did. */
+/* Pages of the program's channels are counted separately: if they always fill their part,
+ * the next walk must still go on from where they did. */
 static bool piece_is_full(const struct kvfree_piece *piece)
 {
 	return piece->nr == PIECE_PAGES ||
-		piece->pages[KVFREE_CLOSED_WORKERS].nr == PIECE_OTHERS;
+		piece->pages[KVFREE_CLOSED_USER].nr == PIECE_USER;
 }
 
 /* Take pages of @record. False if its lock is held, or it is on another processor. */
@@ -390,11 +396,12 @@ bool kvfree_piece_take(struct kvfree_domain *domain,
 	/* Acquire: pairs with tick_count(); it may be above completed. */
 	piece->for_tick = __atomic_load_n(&domain->ripe_for_tick,
 			__ATOMIC_ACQUIRE);
-	/* Acq_rel: pairs with the exchange in kvfree_piece_free(). Only one worker at a
+	/* Acq_rel: pairs with the exchange in user_free(). Only one worker at a
 	 * time calls free functions of the program: they may be slow, and
-	 * other flavors need workers too. */
-	piece->lists = __atomic_exchange_n(&domain->others_taken, true,
-			__ATOMIC_ACQ_REL) ? 1 : KVFREE_CLOSED_LISTS;
+	 * the rest of this flavor and other flavors need workers too. */
+	piece->lists = __atomic_exchange_n(&domain->user_taken, true,
+			__ATOMIC_ACQ_REL) ? KVFREE_CLOSED_USER :
+		KVFREE_CLOSED_LISTS;
 	return piece_collect(domain, piece);
 }
 
@@ -418,28 +425,39 @@ static void near_free(struct kvfree_domain *domain,
 	kvfree_placement_release();
 }
 
+/* Free objects of the program's channels, and let another worker do so. Returns whether it
+ * knows of more. */
+static bool user_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
+{
+	struct kvfree_page_list *pages = &piece->pages[KVFREE_CLOSED_USER];
+	bool more = pages->nr;
+
+	pages_free(domain, pages, &piece->spent);
+	if (chain_piece(domain, KVFREE_EMERGENCY_USER, piece->completed,
+			PIECE_LINKS))
+		more = true;
+	/* Acq_rel, a read-modify-write: pairs with kvfree_piece_take(). A worker
+	 * that found user_taken set left what had become ripe to this one,
+	 * which sees that number below. */
+	(void) __atomic_exchange_n(&domain->user_taken, false,
+			__ATOMIC_ACQ_REL);
+	return kvfree_gp_completed(&domain->gp) != piece->completed || more;
+}
+
 bool kvfree_piece_free(struct kvfree_domain *domain,
 		struct kvfree_piece *piece)
 {
 	struct kvfree_page_list *near = &piece->pages[KVFREE_CLOSED_OWNER];
-	bool more = false;
+	bool more;
 
 	kvfree_hook(KVFREE_HOOK_PIECE);
+	/* The program's free functions come last: nothing else waits for them. */
 	near_free(domain, near, &piece->spent, piece->cpu);
-	if (piece->lists == KVFREE_CLOSED_LISTS) {
-		more = piece->pages[KVFREE_CLOSED_WORKERS].nr;
-		pages_free(domain, &piece->pages[KVFREE_CLOSED_WORKERS],
-				&piece->spent);
-		if (chain_piece(domain, piece->completed, PIECE_LINKS))
-			more = true;
-		/* Acq_rel, a read-modify-write: pairs with kvfree_piece_take().
-		 * A worker that found others_taken set left what had become ripe
-		 * to this one, which sees that number below. */
-		(void) __atomic_exchange_n(&domain->others_taken, false,
-				__ATOMIC_ACQ_REL);
-		if (kvfree_gp_completed(&domain->gp) != piece->completed)
-			more = true;
-	}
+	pages_free(domain, &piece->pages[KVFREE_CLOSED_LARGE], &piece->spent);
+	more = chain_piece(domain, KVFREE_EMERGENCY_BUILTIN, piece->completed,
+			PIECE_LINKS);
+	if (piece->lists == KVFREE_CLOSED_LISTS && user_free(domain, piece))
+		more = true;
 	kvfree_trace(piece_freed, domain, piece->nr);
 	kvfree_hand_close(domain, &piece->hand);
 	return more;
@@ -461,7 +479,7 @@ static void record_piece(struct kvfree_record *record,
 	kvfree_record_lock(record);
 	for (list = 0; list < KVFREE_CLOSED_LISTS; list++)
 		kvfree_record_take_pages(record, list, cookie,
-				PIECE_OTHERS - pages.nr, &pages);
+				PIECE_USER - pages.nr, &pages);
 	kvfree_record_unlock(record);
 	pages_free(record->domain, &pages, &spent);
 	kvfree_hand_close(record->domain, &hand);

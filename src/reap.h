@@ -9,9 +9,10 @@
  *
  * The owner frees objects of malloc in its clean calls. Workers free the rest, a
  * piece at a time: what an owner has left for a whole tick, all that belongs to an
- * owner that makes no clean calls or has left, and all objects of other channels.
+ * owner that makes no clean calls or has left, and all objects of other channels. Of the
+ * workers of a domain, only one at a time is in free functions of the program.
  *
- * Hands. Whoever takes pages or a part of the emergency chain to free them opens a
+ * Hands. Whoever takes pages or a part of an emergency chain to free them opens a
  * *hand* first and closes it after the frees. Hands are numbered as they open, so that a
  * barrier can wait for all that were open when it looked: what had been taken
  * by then is freed. Between the hooks of a fork no hand is open.
@@ -42,7 +43,7 @@ struct kvfree_piece {
 	struct kvfree_page_list pages[KVFREE_CLOSED_LISTS];
 	struct kvfree_page_list spent;	/* emptied pages, of one record */
 	unsigned int nr;		/* pages in all */
-	unsigned int lists;		/* that it is taken from */
+	unsigned int lists;		/* that it is taken from: so many, from the first */
 	unsigned long completed;	/* the number that is over */
 	unsigned long for_tick;		/* the number that has been over for a tick */
 	int cpu;			/* of the records it comes from */
@@ -60,7 +61,7 @@ bool kvfree_piece_free(struct kvfree_domain *domain,
  * that waited for it or an earlier one, and wait for what its owner has in hand.
  */
 void kvfree_reap_record(struct kvfree_record *record, unsigned long cookie);
-/* The same for the emergency chain, if its cookie is not above @cookie. */
+/* The same for the emergency chains whose cookie is not above @cookie. */
 void kvfree_reap_chain(struct kvfree_domain *domain, unsigned long cookie);
 
 /* Learn the size of @record's objects from @ptr, which is malloc's. Clean context. */

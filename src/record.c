@@ -127,8 +127,14 @@ void kvfree_record_open(struct kvfree_record *record, unsigned int channel,
 
 static unsigned int list_of(unsigned int channel)
 {
-	return channel == KVFREE_CHANNEL_MALLOC ? KVFREE_CLOSED_OWNER :
-		KVFREE_CLOSED_WORKERS;
+	switch (channel) {
+	case KVFREE_CHANNEL_MALLOC:
+		return KVFREE_CLOSED_OWNER;
+	case KVFREE_CHANNEL_LARGE:
+		return KVFREE_CLOSED_LARGE;
+	default:
+		return KVFREE_CLOSED_USER;
+	}
 }
 
 /* Update the hint for workers. Caller holds the lock. */

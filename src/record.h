@@ -46,7 +46,8 @@ enum kvfree_record_state {
 /* Closed pages, by the threads that may free them. */
 enum {
 	KVFREE_CLOSED_OWNER,	/* objects of malloc: owner or workers */
-	KVFREE_CLOSED_WORKERS,	/* all others */
+	KVFREE_CLOSED_LARGE,	/* large memory: workers */
+	KVFREE_CLOSED_USER,	/* of the program's channels: one worker at a time */
 	KVFREE_CLOSED_LISTS,
 };
 

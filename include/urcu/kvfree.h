@@ -306,12 +306,13 @@ void urcu_kvfree(void *ptr);
  *
  * urcu_kvfree_channel_create() makes a channel. The library calls @free_bulk with 1 to
  * URCU_KVFREE_MAX_BULK pointers whose grace period is over; from then on they belong to
- * @free_bulk. It is called in the workers, and in threads inside barrier, shrink and
- * exit, possibly in several at once. It runs in a clean context
+ * @free_bulk. It is called in the workers, in one at a time for each flavor, and in threads
+ * inside barrier, shrink and exit, possibly in several at once. It runs in a clean context
  * outside read-side sections and may call everything but the library's
  * barrier, shrink, exit, channel_destroy and before_fork, which wait for it. Barrier
- * and channel_destroy fail there, shrink and exit do nothing. Other workers go on
- * freeing other objects while it runs. It must return: a C++ exception that
+ * and channel_destroy fail there, shrink and exit do nothing. While it runs, other workers
+ * go on freeing malloc's objects, large memory and what belongs to other flavors; the objects
+ * of all channels of its flavor wait for it. It must return: a C++ exception that
  * leaves it, or a pthread_exit() in it, ends the program with a message, and a
  * longjmp() out of it is an error that goes unnoticed until a barrier hangs.
  *

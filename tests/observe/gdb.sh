@@ -94,7 +94,7 @@ expect_all()
 	expect LARGE '^0x[0-9a-f]+: urcu_memb_flavor, record .* of thread [0-9]+ \([2-9] in' \
 		'^  current page .*, slot 0 of 1, channel large$'
 	expect CHANNEL '^0x[0-9a-f]+: urcu_memb_flavor$' \
-		'^  emergency list, rcu_head at offset 40, channel pool$'
+		'^  emergency list of channels, rcu_head at offset 40, channel pool$'
 	expect LEFT '^0x[0-9a-f]+: urcu_memb_flavor, record .* of no thread, left by thread' \
 		'^  current page '
 	expect STASH '^0x[0-9a-f]+: urcu_memb_flavor, record .* of thread [0-9]+ \(1 in gdb' \
@@ -108,7 +108,8 @@ expect_all()
 		'^  emergency list: 1 object, not closed yet$' \
 		'^  emergency chain: [0-9]+ objects, waits for grace period 1, which runs$' \
 		': 1 object in current pages, [0-9]+ in 1 closed page$' \
-		'^urcu_memb_flavor: .* 3 records$' '^  no grace period runs$'
+		'^urcu_memb_flavor: .* 3 records$' '^  no grace period runs$' \
+		'^  emergency list of channels: 1 object, not closed yet$'
 }
 
 # ----------------------------------------------------------------------

@@ -77,8 +77,9 @@ static void queue_emergency(unsigned int number)
 
 	/* Counted first, as in queue.c. */
 	__atomic_fetch_add(&domain->count.emergency, 1, __ATOMIC_RELAXED);
-	kvfree_emergency_push(&domain->emergency, object,
-			offsetof(struct kvtest_object, head), number);
+	kvfree_emergency_push(
+			&domain->emergency[kvfree_emergency_list(number)],
+			object, offsetof(struct kvtest_object, head), number);
 }
 
 /* ------------------------------------------------------------------ */

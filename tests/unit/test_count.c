@@ -84,8 +84,9 @@ TEST(objects_on_the_emergency_list_are_queued)
 	struct kvtest_object *object = kvarena_object();
 
 	domain->count.emergency++;
-	kvfree_emergency_push(&domain->emergency, object,
-			offsetof(struct kvtest_object, head), 0);
+	kvfree_emergency_push(
+			&domain->emergency[KVFREE_EMERGENCY_BUILTIN],
+			object, offsetof(struct kvtest_object, head), 0);
 	assert_int_equal(more_queued(), 1);
 	assert_int_equal(kvfree_count_pending(domain, true), 1);
 	kvfree_barrier(domain);

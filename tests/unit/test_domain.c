@@ -280,6 +280,9 @@ TEST(who_may_not_wait_is_left_online)
 static struct kvfree_domain *domain;
 static struct rcu_head objects[3];
 
+#define BUILTIN	KVFREE_EMERGENCY_BUILTIN
+#define USER	KVFREE_EMERGENCY_USER
+
 FIXTURE(begin)
 {
 	domain = kvfree_domain_get(&kvgp_flavor);
@@ -292,8 +295,8 @@ FIXTURE(end)
 	kvhold_off();
 	kvgp_let_go();
 	kvfree_gp_release(&domain->gp);
-	kvfree_emergency_take(&domain->emergency);
-	memset(&domain->chain, 0, sizeof(domain->chain));
+	memset(domain->emergency, 0, sizeof(domain->emergency[BUILTIN]));
+	memset(domain->chain, 0, sizeof(domain->chain));
 	domain->uncovered = 0;
 	domain->pending_bytes = 0;
 	return 0;
@@ -305,9 +308,14 @@ static void closed(size_t bytes)
 	kvfree_domain_closed(domain, bytes, bytes);
 }
 
+static void push_on(unsigned int list, unsigned int nr)
+{
+	kvfree_emergency_push(&domain->emergency[list], &objects[nr], 0, 0);
+}
+
 static void push(unsigned int nr)
 {
-	kvfree_emergency_push(&domain->emergency, &objects[nr], 0, 0);
+	push_on(BUILTIN, nr);
 }
 
 TEST(a_grace_period_is_counted)
@@ -354,8 +362,8 @@ static void look(void)
 {
 	seen.open = !kvfree_gate_is_closed(kvfree_gate_read(&domain->kick_gate));
 	seen.covered = !domain->uncovered;
-	seen.taken = !domain->emergency && domain->chain.head;
-	seen.before = domain->chain.cookie == kvfree_gp_cookie(&domain->gp);
+	seen.taken = !domain->emergency[BUILTIN] && domain->chain[BUILTIN].head;
+	seen.before = domain->chain[BUILTIN].cookie == kvfree_gp_cookie(&domain->gp);
 }
 
 /* What comes later waits for the next grace period, and asks for it. */
@@ -372,7 +380,7 @@ TEST(a_run_serves_all_requests_before_its_number_moves)
 	assert_true(seen.covered);
 	assert_true(seen.taken);
 	assert_true(seen.before);
-	assert_true(kvfree_gp_over(&domain->gp, domain->chain.cookie));
+	assert_true(kvfree_gp_over(&domain->gp, domain->chain[BUILTIN].cookie));
 }
 
 TEST(a_run_that_may_not_begin_changes_nothing)
@@ -389,8 +397,8 @@ TEST(a_run_that_may_not_begin_changes_nothing)
 	assert_true(kvfree_gate_is_closed(
 		kvfree_gate_read(&domain->kick_gate)));
 	assert_int_equal(domain->uncovered, 300);
-	assert_non_null(domain->emergency);
-	assert_null(domain->chain.head);
+	assert_non_null(domain->emergency[BUILTIN]);
+	assert_null(domain->chain[BUILTIN].head);
 	kvfree_gp_release(&domain->gp);
 	assert_true(kvfree_domain_run(domain));
 }
@@ -462,36 +470,83 @@ TEST(a_closed_list_waits_for_the_next_grace_period)
 	push(1);
 	assert_true(kvfree_domain_has_emergency(domain));
 	assert_true(kvfree_domain_close_emergency(domain, &cookie));
-	assert_int_equal(cookie, kvfree_gp_cookie(&domain->gp));
-	assert_int_equal(domain->chain.cookie, cookie);
-	assert_ptr_equal(domain->chain.head, &objects[1]);
-	assert_ptr_equal(domain->chain.head->next, &objects[0]);
-	assert_null(domain->emergency);
+	assert_int_equal(domain->chain[BUILTIN].cookie,
+		kvfree_gp_cookie(&domain->gp));
+	assert_ptr_equal(domain->chain[BUILTIN].head, &objects[1]);
+	assert_ptr_equal(domain->chain[BUILTIN].head->next, &objects[0]);
+	assert_null(domain->emergency[BUILTIN]);
 	assert_true(kvfree_domain_has_emergency(domain));
 }
 
 /* K1: what comes later does not join it. */
 TEST(a_list_stays_while_an_earlier_chain_is_there)
 {
-	unsigned long first, second;
+	struct kvfree_chain *chain = &domain->chain[BUILTIN];
+	unsigned long first, cookie;
 
 	push(0);
-	assert_true(kvfree_domain_close_emergency(domain, &first));
-	assert_true(kvfree_domain_run(domain));
+	assert_true(kvfree_domain_close_emergency(domain, &cookie));
+	first = chain->cookie;
 	push(1);
-	assert_false(kvfree_domain_close_emergency(domain, &second));
-	assert_int_equal(second, first);
-	assert_ptr_equal(domain->chain.head, &objects[0]);
-	assert_null(domain->chain.head->next);
-	assert_ptr_equal(domain->emergency, &objects[1]);
+	assert_false(kvfree_domain_close_emergency(domain, &cookie));
+	assert_int_equal(cookie, first);
+	assert_true(kvfree_domain_run(domain));
+	assert_false(kvfree_domain_close_emergency(domain, &cookie));
+	assert_true(kvfree_gp_over(&domain->gp, cookie));
+	assert_int_equal(chain->cookie, first);
+	assert_ptr_equal(chain->head, &objects[0]);
+	assert_null(chain->head->next);
+	assert_ptr_equal(domain->emergency[BUILTIN], &objects[1]);
 	/* Nor while somebody frees a part of it. */
-	domain->chain.head = NULL;
-	domain->chain.taken = true;
-	assert_false(kvfree_domain_close_emergency(domain, &second));
+	chain->head = NULL;
+	chain->taken = true;
+	assert_false(kvfree_domain_close_emergency(domain, &cookie));
 	assert_true(kvfree_domain_has_emergency(domain));
-	domain->chain.taken = false;
-	assert_true(kvfree_domain_close_emergency(domain, &second));
-	assert_true((long) (second - first) > 0);
+	chain->taken = false;
+	assert_true(kvfree_domain_close_emergency(domain, &cookie));
+	assert_true((long) (chain->cookie - first) > 0);
+}
+
+/* O8: a chain that is freed slowly, or not at all, holds up its own list. */
+TEST(each_list_is_closed_by_itself)
+{
+	struct kvfree_chain *chain = domain->chain;
+	unsigned long cookie;
+
+	push_on(USER, 0);
+	assert_true(kvfree_domain_close_emergency(domain, &cookie));
+	assert_true(kvfree_domain_run(domain));
+	push_on(BUILTIN, 1);
+	push_on(USER, 2);
+	assert_false(kvfree_domain_close_emergency(domain, &cookie));
+	/* It is the user's chain that is waited for. */
+	assert_true(kvfree_gp_over(&domain->gp, cookie));
+	assert_ptr_equal(chain[USER].head, &objects[0]);
+	assert_ptr_equal(domain->emergency[USER], &objects[2]);
+	assert_null(domain->emergency[BUILTIN]);
+	assert_ptr_equal(chain[BUILTIN].head, &objects[1]);
+	assert_int_equal(chain[BUILTIN].cookie, kvfree_gp_cookie(&domain->gp));
+}
+
+TEST(what_missed_a_grace_period_needs_another_once_its_chain_is_gone)
+{
+	unsigned int list;
+
+	for (list = 0; list < KVFREE_EMERGENCY_LISTS; list++) {
+		struct kvfree_chain *chain = &domain->chain[list];
+
+		push_on(list, 0);
+		assert_true(kvfree_domain_run(domain));
+		push_on(list, 1);
+		assert_false(kvfree_domain_emergency_missed(domain));
+		assert_true(kvfree_domain_run(domain));
+		assert_false(kvfree_domain_emergency_missed(domain));
+		chain->head = NULL;
+		assert_true(kvfree_domain_emergency_missed(domain));
+		assert_true(kvfree_domain_run(domain));
+		assert_false(kvfree_domain_emergency_missed(domain));
+		chain->head = NULL;
+	}
 }
 
 #define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
@@ -523,6 +578,8 @@ int main(int argc, char **argv)
 		test(a_wait_may_be_given_up_where_no_grace_period_may_begin),
 		test(a_closed_list_waits_for_the_next_grace_period),
 		test(a_list_stays_while_an_earlier_chain_is_there),
+		test(each_list_is_closed_by_itself),
+		test(what_missed_a_grace_period_needs_another_once_its_chain_is_gone),
 	};
 	int ret = kvchild_main(argc, argv, scenarios);
 

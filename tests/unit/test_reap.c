@@ -19,7 +19,7 @@
 
 /* Of reap.c. */
 #define PIECE_PAGES	64
-#define PIECE_OTHERS	16
+#define PIECE_USER	16
 #define PIECE_LINKS	4096
 
 static struct kvfree_domain *domain;
@@ -72,6 +72,17 @@ static void queue_page_on(struct kvfree_record *on, unsigned int number,
 static void queue_page(unsigned int nr)
 {
 	queue_page_on(record, KVFREE_CHANNEL_MALLOC, nr);
+}
+
+static void queue_large(size_t bytes)
+{
+	struct kvfree_page *page = kvfree_page_alloc(&domain->count.page);
+	void *ptr = kvfree_area_alloc(bytes);
+
+	kvfree_record_lock(record);
+	kvfree_record_open(record, KVFREE_CHANNEL_LARGE, page, ptr);
+	kvfree_record_close(record, KVFREE_CHANNEL_LARGE);
+	kvfree_record_unlock(record);
 }
 
 static void queue_pages(unsigned int pages)
@@ -416,14 +427,14 @@ TEST(a_piece_of_others_begins_where_the_last_one_ended)
 	unsigned int pages;
 
 	queue_page_on(last, channel->number, 1);
-	for (pages = 0; pages < 10 * PIECE_OTHERS; pages++)
+	for (pages = 0; pages < 10 * PIECE_USER; pages++)
 		queue_page_on(first, channel->number, 1);
 	assert_ptr_equal(domain->records, first);
 	first->cpu = last->cpu;
 	run_grace_period();
-	assert_int_equal(free_one_piece(), PIECE_OTHERS);
+	assert_int_equal(free_one_piece(), PIECE_USER);
 	assert_false(kvarena_is_freed(object));
-	assert_int_equal(free_one_piece(), PIECE_OTHERS);
+	assert_int_equal(free_one_piece(), PIECE_USER);
 	assert_true(kvarena_is_freed(object));
 	kvfree_record_give_back(first);
 	kvfree_record_give_back(last);
@@ -572,8 +583,9 @@ static void link_emergency(unsigned int number)
 
 	/* Counted first, as in queue.c. */
 	__atomic_fetch_add(&domain->count.emergency, 1, __ATOMIC_RELAXED);
-	kvfree_emergency_push(&domain->emergency, object,
-			offsetof(struct kvtest_object, head), number);
+	kvfree_emergency_push(
+			&domain->emergency[kvfree_emergency_list(number)],
+			object, offsetof(struct kvtest_object, head), number);
 }
 
 static int failed_check_of_a_chain(void)
@@ -587,7 +599,7 @@ static int failed_check_of_a_chain(void)
 	link_emergency(channel->number);
 	if (!kvfree_domain_close_emergency(domain, &cookie))
 		return 2;
-	kvfree_reap_chain(domain, cookie);
+	kvfree_reap_chain(domain, kvfree_gp_cookie(&domain->gp));
 	if (kvarena_freed() || kvtest_stats(&kvgp_flavor).leaked != 2)
 		return 3;
 	return kvtest_stats(&kvgp_flavor).pending ? 4 : KVCHILD_OK;
@@ -619,7 +631,7 @@ TEST(a_chain_that_fails_the_check_is_told_and_leaked)
 }
 
 /* ------------------------------------------------------------------ */
-/* The emergency chain                                                */
+/* The emergency chains                                               */
 
 TEST(a_chain_waits_for_its_grace_period)
 {
@@ -730,7 +742,7 @@ TEST(a_barrier_waits_for_the_part_of_a_chain_that_a_worker_has)
 	sem_init(&free_on, 0, 0);
 	/* The last that is pushed is the first of the chain. */
 	for (i = 0; i < PIECE_LINKS; i++)
-		link_emergency(KVFREE_CHANNEL_MALLOC);
+		link_emergency(channel->number);
 	link_emergency(stands->number);
 	run_grace_period();
 	worker = kvtest_thread(free_piece_on_thread, NULL);
@@ -743,6 +755,61 @@ TEST(a_barrier_waits_for_the_part_of_a_chain_that_a_worker_has)
 	kvtest_join(worker);
 	kvtest_join(tid);
 	urcu_kvfree_channel_destroy(stands);
+}
+
+/* O8: of what one flavor has, nothing else waits for a free function that is slow. */
+TEST(large_memory_and_what_is_malloc_s_do_not_wait_for_other_channels)
+{
+	struct kvfree_piece first;
+
+	kvinside_needs_range();
+	queue_page_on(record, channel->number, 1);
+	run_grace_period();
+	kvfree_piece_take(domain, &first);
+	assert_int_equal(first.nr, 1);
+	queue_large(1 << 20);
+	link_emergency(KVFREE_CHANNEL_MALLOC);
+	link_emergency(channel->number);
+	run_grace_period();
+	assert_int_equal(free_one_piece(), 1);
+	assert_int_equal(kvarena_freed(), 1);
+	assert_true(kvarena_is_freed(kvarena_nth(1)));
+	/* Nor does what comes later. */
+	link_emergency(KVFREE_CHANNEL_MALLOC);
+	run_grace_period();
+	free_one_piece();
+	assert_int_equal(kvarena_freed(), 2);
+	assert_true(kvarena_is_freed(kvarena_nth(3)));
+	assert_true(kvfree_piece_free(domain, &first));
+	free_one_piece();
+	kvarena_assert_exact();
+}
+
+static size_t freed_before;
+
+static void note_freed_before(size_t nr, void **ptrs, void *priv)
+{
+	if (!freed_before)
+		freed_before = kvarena_freed();
+	kvarena_free_bulk(nr, ptrs, priv);
+}
+
+/* Nor does what is in the same piece. */
+TEST(the_free_functions_of_the_program_come_last)
+{
+	struct urcu_kvfree_channel *notes = urcu_kvfree_channel_create(
+			"notes", note_freed_before, NULL);
+
+	freed_before = 0;
+	queue_page_on(record, notes->number, 1);
+	link_emergency(notes->number);
+	queue_page(1);
+	link_emergency(KVFREE_CHANNEL_MALLOC);
+	run_grace_period();
+	assert_int_equal(free_one_piece(), 2);
+	kvarena_assert_exact();
+	assert_int_equal(freed_before, 2);
+	urcu_kvfree_channel_destroy(notes);
 }
 
 /* ------------------------------------------------------------------ */
@@ -878,17 +945,6 @@ TEST(an_owner_frees_nothing_while_grace_periods_are_held)
 /* ------------------------------------------------------------------ */
 /* Sizes                                                              */
 
-static void queue_large(size_t bytes)
-{
-	struct kvfree_page *page = kvfree_page_alloc(&domain->count.page);
-	void *ptr = kvfree_area_alloc(bytes);
-
-	kvfree_record_lock(record);
-	kvfree_record_open(record, KVFREE_CHANNEL_LARGE, page, ptr);
-	kvfree_record_close(record, KVFREE_CHANNEL_LARGE);
-	kvfree_record_unlock(record);
-}
-
 /* The first size that is seen is taken as it is; later ones count a quarter. */
 TEST(whoever_frees_a_page_notes_how_large_its_objects_are)
 {
@@ -939,6 +995,9 @@ int main(int argc, char **argv)
 		test(a_chain_is_freed_by_pieces_and_the_next_waits_for_it),
 		test(a_chain_of_many_channels_goes_to_each),
 		test(a_barrier_waits_for_the_part_of_a_chain_that_a_worker_has),
+		test(
+		large_memory_and_what_is_malloc_s_do_not_wait_for_other_channels),
+		test(the_free_functions_of_the_program_come_last),
 		test(a_barrier_frees_what_its_cookie_covers_whoever_owns_it),
 		test(a_barrier_waits_for_what_an_owner_has_in_hand),
 		test(a_barrier_waits_for_a_lock_that_is_held),

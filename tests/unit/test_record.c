@@ -22,7 +22,8 @@
 /* A channel of the program's own, whose objects are the arena's too. */
 #define OTHER		KVFREE_CHANNEL_USER
 #define OWNER_LIST	KVFREE_CLOSED_OWNER
-#define WORKER_LIST	KVFREE_CLOSED_WORKERS
+#define LARGE_LIST	KVFREE_CLOSED_LARGE
+#define USER_LIST	KVFREE_CLOSED_USER
 
 /* Skips a test where pages are made smaller than it needs. */
 #define needs_room_for(nr)						\
@@ -481,11 +482,13 @@ TEST(only_pages_of_malloc_are_the_owners_to_free)
 	struct kvfree_record *record = own();
 
 	close_page(record, 1);
-	assert_null(record->closed[WORKER_LIST].head);
+	assert_null(record->closed[LARGE_LIST].head);
+	assert_null(record->closed[USER_LIST].head);
 	close_page_of(record, OTHER, 1);
+	assert_null(record->closed[LARGE_LIST].head);
 	assert_int_equal(record->closed[OWNER_LIST].nr, 1);
-	assert_int_equal(record->closed[WORKER_LIST].nr, 1);
-	assert_int_equal(record->closed[WORKER_LIST].head->channel, OTHER);
+	assert_int_equal(record->closed[USER_LIST].nr, 1);
+	assert_int_equal(record->closed[USER_LIST].head->channel, OTHER);
 }
 
 TEST(all_open_pages_are_closed_at_once)
@@ -498,7 +501,7 @@ TEST(all_open_pages_are_closed_at_once)
 	record->open[OTHER + 1]->channel = OTHER;
 	assert_true(kvfree_record_close_all(record));
 	assert_int_equal(record->closed[OWNER_LIST].nr, 1);
-	assert_int_equal(record->closed[WORKER_LIST].nr, 2);
+	assert_int_equal(record->closed[USER_LIST].nr, 2);
 	assert_false(kvfree_record_close_all(record));
 }
 
@@ -548,9 +551,9 @@ TEST(a_peek_without_the_lock_tells_what_is_ripe)
 	assert_false(kvfree_record_peek(record, OWNER_LIST, cookie - 1));
 	assert_true(kvfree_record_peek(record, OWNER_LIST, cookie));
 	assert_true(kvfree_record_peek(record, OWNER_LIST, cookie + 1));
-	assert_false(kvfree_record_peek(record, WORKER_LIST, cookie));
+	assert_false(kvfree_record_peek(record, USER_LIST, cookie));
 	close_page_of(record, OTHER, 1);
-	assert_true(kvfree_record_peek(record, WORKER_LIST, cookie));
+	assert_true(kvfree_record_peek(record, USER_LIST, cookie));
 }
 
 /* ------------------------------------------------------------------ */
@@ -806,11 +809,11 @@ TEST(no_more_pages_are_taken_than_are_asked_for)
 	cookie = close_page_of(record, OTHER, 1);
 	assert_int_equal(kvfree_record_take_pages(record, OWNER_LIST, cookie,
 		10, &pages), 0);
-	assert_int_equal(kvfree_record_take_pages(record, WORKER_LIST, cookie,
+	assert_int_equal(kvfree_record_take_pages(record, USER_LIST, cookie,
 		0, &pages), 0);
-	assert_int_equal(kvfree_record_take_pages(record, WORKER_LIST, cookie,
+	assert_int_equal(kvfree_record_take_pages(record, USER_LIST, cookie,
 		2, &pages), 2);
-	assert_int_equal(record->closed[WORKER_LIST].nr, 1);
+	assert_int_equal(record->closed[USER_LIST].nr, 1);
 	free_pages(&pages);
 }
 

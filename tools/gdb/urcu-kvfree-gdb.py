@@ -14,6 +14,7 @@ import gdb
 # What debug information does not tell; see emergency.h, util.h, record.h and record.c.
 EMERGENCY_SHIFT = 12
 CHANNEL_NAMES = ["malloc", "large"]
+EMERGENCY_LISTS = ["", " of channels"]
 RECORD_LEFT, RECORD_BLANK = range(2)
 UNKNOWN_BYTES = 64
 
@@ -89,6 +90,13 @@ class Domain:
 
     def records(self):
         return [Record(self, value) for value in linked(self.value["records"])]
+
+    def emergencies(self):
+        """The first link of each emergency list and chain, what it is, and what it waits for."""
+        for i, of in enumerate(EMERGENCY_LISTS):
+            chain = self.value["chain"][i]
+            yield self.value["emergency"][i], "list" + of, None
+            yield chain["head"], "chain" + of, self.wait_text(number(chain["cookie"]))
 
     def wait_text(self, cookie):
         """Where the grace period is that a cookie stands for."""
@@ -220,9 +228,8 @@ def print_grace_period(gp):
 
 
 def print_emergency(domain):
-    chain = domain.value["chain"]
-    for first, what in ((domain.value["emergency"], "emergency list"),
-            (chain["head"], "emergency chain")):
+    for first, what, wait in domain.emergencies():
+        what = "emergency " + what
         count = 0
         try:
             for _ in linked(first):
@@ -231,9 +238,7 @@ def print_emergency(domain):
             print("  %s: BROKEN after %s, %s" % (what, plural(count, "object"), error))
             continue
         if count:
-            wait = domain.wait_text(number(chain["cookie"])) \
-                if what == "emergency chain" else "not closed yet"
-            print("  %s: %s, %s" % (what, plural(count, "object"), wait))
+            print("  %s: %s, %s" % (what, plural(count, "object"), wait or "not closed yet"))
 
 
 def print_record(record):
@@ -270,7 +275,7 @@ Usage: kvfree status
 
 For each flavor of RCU in use: how many objects are pending and about how many bytes they
 have; the grace period that runs, and since when; the page that has waited longest; the
-emergency list; and each record with its thread.
+emergency lists; and each record with its thread.
 
 Nothing is called in the program. Counters that other threads were about to change as the
 program stopped may be off by a few."""
@@ -335,10 +340,8 @@ def in_stash(record):
 
 def in_domain(domain):
     """Iterators over the objects of each place: of an address and a text to be made."""
-    chain = domain.value["chain"]
-    yield in_list(domain, domain.value["emergency"], "list",
-            "waits for no grace period yet")
-    yield in_list(domain, chain["head"], "chain", domain.wait_text(number(chain["cookie"])))
+    for first, what, wait in domain.emergencies():
+        yield in_list(domain, first, what, wait or "waits for no grace period yet")
     for record in domain.records():
         yield in_pages(record, record.open_pages(), "current")
         yield in_pages(record, record.closed_pages(), "closed")
@@ -373,7 +376,7 @@ class KvfreeFind(gdb.Command):
 Usage: kvfree find ADDR
 
 ADDR is any expression. For an object that is queued: the flavor, the record and its thread,
-the place (the current page, a closed page, the emergency list or its chain), the channel, and
+the place (the current page, a closed page, an emergency list or its chain), the channel, and
 the number of the grace period that it waits for (its cookie). If nothing that begins at ADDR
 is queued, the nearest queued object that begins less than 4096 bytes below it is named.
 

@@ -28,8 +28,9 @@ void kvfree_free_objects(unsigned int channel, size_t nr, void **ptrs)
 static void *updater(void *arg)
 {
 	(void) arg;
-	kvfree_emergency_push(&domain->emergency, unlink_shared(),
-			offsetof(struct object, head), KVFREE_CHANNEL_MALLOC);
+	kvfree_emergency_push(&domain->emergency[KVFREE_EMERGENCY_BUILTIN],
+			unlink_shared(), offsetof(struct object, head),
+			KVFREE_CHANNEL_MALLOC);
 	return NULL;
 }
 
@@ -45,7 +46,8 @@ static void *barrier(void *arg)
 static void *worker(void *arg)
 {
 	(void) arg;
-	chain_piece(domain, kvfree_gp_completed(&domain->gp), 1);
+	chain_piece(domain, KVFREE_EMERGENCY_BUILTIN,
+			kvfree_gp_completed(&domain->gp), 1);
 	return NULL;
 }
 
