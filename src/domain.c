@@ -269,7 +269,7 @@ static void forget_records(struct kvfree_domain *domain)
 	domain->records = NULL;
 	memset(domain->blank, 0, sizeof(domain->blank));
 	domain->left = NULL;
-	domain->reap_at = NULL;
+	memset(domain->reap_at, 0, sizeof(domain->reap_at));
 	memset(domain->emergency, 0, sizeof(domain->emergency));
 	memset(domain->chain, 0, sizeof(domain->chain));
 	domain->uncovered = 0;

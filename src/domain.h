@@ -72,7 +72,9 @@ struct kvfree_domain {
 	pthread_mutex_t lock KVFREE_CACHE_ALIGNED;
 	struct kvfree_record *left;	/* under lock: records nobody owns */
 	struct kvfree_chain chain[KVFREE_EMERGENCY_LISTS];
-	struct kvfree_record *reap_at;	/* atomic: where the next piece begins */
+	/* Atomic: where the next piece begins; [1]: if it has objects of the program's
+	 * channels. Those without would skip records that such a piece must come to. */
+	struct kvfree_record *reap_at[2];
 
 	struct kvfree_workqueue gp_thread;	/* runs only gp_work */
 	struct kvfree_work gp_work;

@@ -307,13 +307,16 @@ static bool piece_wants(const struct kvfree_piece *piece,
 	return false;
 }
 
-/* How many more pages of @list fit into the piece. */
+/* How many more pages of @list of @record fit into the piece. */
 static unsigned int piece_room(const struct kvfree_piece *piece,
-		unsigned int list)
+		const struct kvfree_record *record, unsigned int list)
 {
 	unsigned int room = PIECE_PAGES - piece->nr;
 	unsigned int user = PIECE_USER - piece->pages[KVFREE_CLOSED_USER].nr;
 
+	/* Those are freed on the processor of their owner; a piece goes to one. */
+	if (list == KVFREE_CLOSED_OWNER && record->cpu != piece->cpu)
+		return 0;
 	return list == KVFREE_CLOSED_USER && user < room ? user : room;
 }
 
@@ -325,24 +328,21 @@ static bool piece_is_full(const struct kvfree_piece *piece)
 		piece->pages[KVFREE_CLOSED_USER].nr == PIECE_USER;
 }
 
-/* Take pages of @record. False if its lock is held, or it is on another processor. */
+/* Take pages of @record. False if its lock is held. */
 static bool piece_take(struct kvfree_piece *piece, struct kvfree_record *record)
 {
 	unsigned int list;
 
 	if (!kvfree_record_lock_few(record))
 		return false;
-	/* All pages of a piece come from one processor. */
-	if (piece->nr && record->cpu != piece->cpu) {
-		kvfree_record_unlock(record);
-		return false;
-	}
-	piece->cpu = record->cpu;
+	if (!piece->pages[KVFREE_CLOSED_OWNER].nr)
+		piece->cpu = record->cpu;
 	/* From the last list: first what owners do not free. */
 	for (list = piece->lists; list--; )
 		piece->nr += kvfree_record_take_pages(record, list,
 				piece_number(piece, record, list),
-				piece_room(piece, list), &piece->pages[list]);
+				piece_room(piece, record, list),
+				&piece->pages[list]);
 	kvfree_record_unlock(record);
 	return true;
 }
@@ -358,33 +358,53 @@ static struct kvfree_record *record_after(struct kvfree_domain *domain,
 }
 
 /*
- * Walk the records once around, from where the last piece ended, so that no
- * record waits for others for long. Returns whether something was left.
+ * Walk the records once around, from @first, so that no record waits for others for long.
+ * Stores in *@next where the next walk is to begin: at the first record that was left for its
+ * processor, else behind the one that filled the piece, else NULL. Returns whether the lock of
+ * a record was held; the next walk comes to that one too, and none waits for it.
  */
-static bool piece_collect(struct kvfree_domain *domain, struct kvfree_piece *piece)
+static bool piece_walk(struct kvfree_domain *domain, struct kvfree_piece *piece,
+		struct kvfree_record *first, struct kvfree_record **next)
 {
-	struct kvfree_record *first, *record;
-	bool left = false;
+	struct kvfree_record *record = first;
+	bool held = false;
 
-	/* Relaxed: anywhere is a good place to begin; records stay. */
-	first = record = record_after(domain, __atomic_load_n(&domain->reap_at,
-			__ATOMIC_RELAXED));
-	if (!first)
-		return false;
+	*next = NULL;
 	do {
-		if (piece_wants(piece, record) && !piece_take(piece, record))
-			left = true;
-		if (piece_is_full(piece)) {
-			__atomic_store_n(&domain->reap_at, record,
-					__ATOMIC_RELAXED);
-			return true;
+		if (piece_wants(piece, record)) {
+			if (!piece_take(piece, record))
+				held = true;
+			else if (!*next && !piece_is_full(piece) &&
+				 piece_wants(piece, record))
+				*next = record;
 		}
 		record = record_after(domain, record);
-	} while (record != first);
+	} while (record != first && !piece_is_full(piece));
+	if (!*next && piece_is_full(piece))
+		*next = record;
+	return held;
+}
+
+/* Fill the piece. Returns whether something was left. */
+static bool piece_collect(struct kvfree_domain *domain, struct kvfree_piece *piece)
+{
+	struct kvfree_record **at, *first, *next;
+	bool held;
+
+	at = &domain->reap_at[piece->lists == KVFREE_CLOSED_LISTS];
+	/* Relaxed: anywhere is a good place to begin; records stay. */
+	first = __atomic_load_n(at, __ATOMIC_RELAXED);
+	if (!first)
+		first = record_after(domain, NULL);
+	if (!first)
+		return false;
+	held = piece_walk(domain, piece, first, &next);
+	if (next)
+		__atomic_store_n(at, next, __ATOMIC_RELAXED);
 	/* A record's lock was held: look again at the next tick. */
-	if (left && !piece->nr)
+	if (held && !piece->nr)
 		kvfree_tick_arm();
-	return left && piece->nr;
+	return next || (held && piece->nr);
 }
 
 bool kvfree_piece_take(struct kvfree_domain *domain,

@@ -46,7 +46,7 @@ struct kvfree_piece {
 	unsigned int lists;		/* that it is taken from: so many, from the first */
 	unsigned long completed;	/* the number that is over */
 	unsigned long for_tick;		/* the number that has been over for a tick */
-	int cpu;			/* of the records it comes from */
+	int cpu;			/* of the owners whose pages it has */
 };
 
 /* Take a piece of what workers are to free; free it. Both return whether they know of

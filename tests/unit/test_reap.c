@@ -472,6 +472,83 @@ TEST(a_piece_comes_from_one_processor)
 	kvfree_record_give_back(last);
 }
 
+/* Where a channel's objects and large memory are freed does not matter. */
+TEST(what_owners_do_not_free_comes_from_all_processors)
+{
+	struct kvfree_record *last = another_record(0);
+	struct kvfree_record *first = another_record(0);
+	struct kvfree_piece piece;
+
+	kvinside_needs_range();
+	queue_page_on(first, channel->number, 1);
+	queue_page_on(last, channel->number, 1);
+	queue_large(1 << 20);
+	set_cpu(first, 5);
+	set_cpu(last, 6);
+	set_cpu(record, 7);
+	run_grace_period();
+	assert_false(kvfree_piece_take(domain, &piece));
+	assert_int_equal(piece.nr, 3);
+	kvfree_piece_free(domain, &piece);
+	kvarena_assert_exact();
+	kvfree_record_give_back(first);
+	kvfree_record_give_back(last);
+}
+
+/* Those of another one, which always has some, keep nobody waiting. */
+TEST(a_piece_begins_with_the_processor_that_the_last_one_left)
+{
+	struct kvfree_record *last = another_record(0);
+	struct kvfree_record *middle = another_record(1);
+	struct kvfree_record *first = another_record(0);
+	void *object = kvarena_nth(0);
+	unsigned int i;
+
+	set_cpu(middle, 6);
+	for (i = 0; i < 2; i++) {
+		assert_false(kvarena_is_freed(object));
+		queue_page_on(first, KVFREE_CHANNEL_MALLOC, 1);
+		queue_page_on(last, KVFREE_CHANNEL_MALLOC, 1);
+		set_cpu(first, 5);
+		set_cpu(last, 5);
+		run_grace_period();
+		free_one_piece();
+	}
+	assert_true(kvarena_is_freed(object));
+	free_one_piece();
+	kvarena_assert_exact();
+	kvfree_record_give_back(first);
+	kvfree_record_give_back(middle);
+	kvfree_record_give_back(last);
+}
+
+/* Pieces that other workers take meanwhile do not make it pass by a record. */
+TEST(a_piece_of_others_begins_where_the_last_one_of_them_ended)
+{
+	struct kvfree_record *last = another_record(2 * PIECE_PAGES);
+	struct kvfree_record *middle = another_record(0);
+	struct kvfree_record *first = another_record(0);
+	struct kvfree_piece piece;
+	void *object;
+	unsigned int i;
+
+	for (i = 0; i < 2 * PIECE_USER; i++)
+		queue_page_on(first, channel->number, 1);
+	object = kvarena_nth(kvarena_made());
+	queue_page_on(middle, channel->number, 1);
+	run_grace_period();
+	kvfree_piece_take(domain, &piece);
+	assert_int_equal(piece.nr, PIECE_USER);
+	assert_int_equal(free_one_piece(), PIECE_PAGES);
+	kvfree_piece_free(domain, &piece);
+	assert_false(kvarena_is_freed(object));
+	free_one_piece();
+	assert_true(kvarena_is_freed(object));
+	kvfree_record_give_back(first);
+	kvfree_record_give_back(middle);
+	kvfree_record_give_back(last);
+}
+
 /* A thread that is stopped inside a raw call stops its own objects only. */
 TEST(a_record_whose_lock_is_held_is_passed_by)
 {
@@ -984,6 +1061,9 @@ int main(int argc, char **argv)
 		test(a_piece_begins_where_the_last_one_ended),
 		test(a_piece_of_others_begins_where_the_last_one_ended),
 		test(a_piece_comes_from_one_processor),
+		test(what_owners_do_not_free_comes_from_all_processors),
+		test(a_piece_begins_with_the_processor_that_the_last_one_left),
+		test(a_piece_of_others_begins_where_the_last_one_of_them_ended),
 		test(a_record_whose_lock_is_held_is_passed_by),
 		test(a_record_with_nothing_ripe_is_not_locked),
 		test(a_hand_is_open_from_the_taking_to_the_last_free),
