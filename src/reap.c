@@ -7,6 +7,7 @@
  * See reap.h for hands.
  */
 
+#include <limits.h>
 #include <string.h>
 
 #include "placement.h"
@@ -413,9 +414,13 @@ bool kvfree_piece_take(struct kvfree_domain *domain,
 	memset(piece, 0, sizeof(*piece));
 	kvfree_hand_open(domain, &piece->hand);
 	piece->completed = kvfree_gp_completed(&domain->gp);
-	/* Acquire: pairs with tick_count(); it may be above completed. */
+	/* Acquire: pairs with tick_count(). */
 	piece->for_tick = __atomic_load_n(&domain->ripe_for_tick,
 			__ATOMIC_ACQUIRE);
+	/* It may be above completed, which was read before; or so old, without a
+	 * tick for half of all numbers, that pages which are not ripe seem to be. */
+	if (piece->completed - piece->for_tick > ULONG_MAX / 4)
+		piece->for_tick = piece->completed;
 	/* Acq_rel: pairs with the exchange in user_free(). Only one worker at a
 	 * time calls free functions of the program: they may be slow, and
 	 * the rest of this flavor and other flavors need workers too. */

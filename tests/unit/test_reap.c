@@ -328,6 +328,38 @@ TEST(what_was_ripe_for_a_whole_tick_is_the_workers)
 	kvarena_assert_exact();
 }
 
+static void assert_takes_nothing_unripe(unsigned long for_tick)
+{
+	domain->ripe_for_tick = for_tick;
+	queue_page(1);
+	kvfree_record_mark_clean(record);
+	assert_int_equal(free_one_piece(), 0);
+	run_grace_period();
+	kvfree_record_mark_clean(record);
+	domain->ripe_for_tick = kvfree_gp_completed(&domain->gp);
+	assert_int_equal(free_one_piece(), 1);
+	kvarena_assert_exact();
+}
+
+/* The number of a tick, when a worker reads it after the one that is over. */
+TEST(what_is_not_ripe_stays_though_the_number_of_a_tick_is_ahead)
+{
+	assert_takes_nothing_unripe(kvfree_gp_cookie(&domain->gp));
+}
+
+/* Numbers wrap: half of all of them later, the number seems to be one that comes. */
+TEST(what_is_not_ripe_stays_though_the_last_tick_is_long_ago)
+{
+	const unsigned long half = ULONG_MAX / 2 + 1;
+	unsigned long completed = kvfree_gp_completed(&domain->gp);
+
+	assert_takes_nothing_unripe(completed - half);
+	/* To what waits for the grace period after one that runs, but not to what is over. */
+	completed = kvfree_gp_completed(&domain->gp);
+	domain->gp.started++;
+	assert_takes_nothing_unripe(completed + 1 - half);
+}
+
 TEST(other_channels_are_always_the_workers)
 {
 	queue_page_on(record, channel->number, 3);
@@ -1054,6 +1086,8 @@ int main(int argc, char **argv)
 		test(an_owner_in_clean_contexts_has_this_tick_and_the_next),
 		test(what_a_thread_left_is_the_workers_at_once),
 		test(what_was_ripe_for_a_whole_tick_is_the_workers),
+		test(what_is_not_ripe_stays_though_the_number_of_a_tick_is_ahead),
+		test(what_is_not_ripe_stays_though_the_last_tick_is_long_ago),
 		test(other_channels_are_always_the_workers),
 		test(one_piece_at_a_time_has_objects_of_other_channels),
 		test(with_debugging_all_is_the_workers),
