@@ -9,7 +9,6 @@
  * The setters and the environment both use it.
  */
 
-#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,98 +25,72 @@ struct urcu_kvfree_attr {
 	struct kvfree_conf conf;
 };
 
-struct setting {
-	const char *env;	/* name after ENV_PREFIX */
-	size_t offset;		/* of an unsigned int (or size_t) in kvfree_conf */
-	bool is_size;
-	size_t min, max;
-	bool clamp;		/* values over max are taken as max */
-};
-
 enum setting_id {
-	MIN_CACHED_PAGES, REFILL_BACKOFF_MSEC, DRAIN_MSEC, WORKERS,
-	LARGE_THRESHOLD, BATCH_BYTES, MAX_PENDING_BYTES, RECYCLE, PLACEMENT,
-	DEBUG, NR_SETTINGS,
+	MIN_CACHED_PAGES, REFILL_BACKOFF_MSEC, DRAIN_MSEC, WORKERS, LARGE_THRESHOLD, BATCH_BYTES,
+	MAX_PENDING_BYTES, RECYCLE, PLACEMENT, DEBUG, NR_SETTINGS,
 };
 
-static const struct setting settings[NR_SETTINGS] = {
-	[MIN_CACHED_PAGES] = { "MIN_CACHED_PAGES",
-		offsetof(struct kvfree_conf, min_cached_pages), false,
-		0, 1024, false },
-	[REFILL_BACKOFF_MSEC] = { "REFILL_BACKOFF_MSEC",
-		offsetof(struct kvfree_conf, refill_backoff_msec), false,
-		0, 100000, true },
-	[DRAIN_MSEC] = { "DRAIN_MSEC",
-		offsetof(struct kvfree_conf, drain_msec), false,
-		1, 60000, false },
-	[WORKERS] = { "WORKERS",
-		offsetof(struct kvfree_conf, workers), false,
-		1, KVFREE_MAX_WORKERS, false },
-	[LARGE_THRESHOLD] = { "LARGE_THRESHOLD",
-		offsetof(struct kvfree_conf, large_threshold), true,
-		4096, SIZE_MAX / 2, false },
-	[BATCH_BYTES] = { "BATCH_BYTES",
-		offsetof(struct kvfree_conf, batch_bytes), true,
-		4096, SIZE_MAX / 2, false },
-	[MAX_PENDING_BYTES] = { "MAX_PENDING_BYTES",
-		offsetof(struct kvfree_conf, max_pending_bytes), true,
-		0, SIZE_MAX, false },
-	[RECYCLE] = { "RECYCLE",
-		offsetof(struct kvfree_conf, recycle), false,
-		0, 1, false },
-	[PLACEMENT] = { "PLACEMENT",
-		offsetof(struct kvfree_conf, placement), false,
-		URCU_KVFREE_PLACEMENT_NEAR, URCU_KVFREE_PLACEMENT_FLOAT, false },
-	[DEBUG] = { "DEBUG",
-		offsetof(struct kvfree_conf, debug), false,
-		URCU_KVFREE_DEBUG_OFF, URCU_KVFREE_DEBUG_STRICT, false },
+#define FIELD(name)	offsetof(struct kvfree_conf, name)
+
+static const struct setting {
+	const char *env;	/* name after ENV_PREFIX */
+	size_t offset;		/* of its field in kvfree_conf */
+	size_t min, max;
+	size_t preset;		/* what it is if nobody sets it */
+} settings[NR_SETTINGS] = {
+	[MIN_CACHED_PAGES] = { "MIN_CACHED_PAGES", FIELD(min_cached_pages), 0, 1024, 5 },
+	[REFILL_BACKOFF_MSEC] = {
+		"REFILL_BACKOFF_MSEC", FIELD(refill_backoff_msec), 0, 100000, 5000 },
+	[DRAIN_MSEC] = { "DRAIN_MSEC", FIELD(drain_msec), 1, 60000, 100 },
+	/* Or as many as there are processors, if these are fewer. */
+	[WORKERS] = { "WORKERS", FIELD(workers), 1, KVFREE_MAX_WORKERS, 4 },
+	[LARGE_THRESHOLD] = {
+		"LARGE_THRESHOLD", FIELD(large_threshold), 4096, SIZE_MAX / 2, 131072 },
+	[BATCH_BYTES] = { "BATCH_BYTES", FIELD(batch_bytes), 4096, SIZE_MAX / 2, 1048576 },
+	[MAX_PENDING_BYTES] = { "MAX_PENDING_BYTES", FIELD(max_pending_bytes), 0, SIZE_MAX, 0 },
+	[RECYCLE] = { "RECYCLE", FIELD(recycle), 0, 1, 1 },
+	[PLACEMENT] = { "PLACEMENT", FIELD(placement), URCU_KVFREE_PLACEMENT_NEAR,
+		URCU_KVFREE_PLACEMENT_FLOAT, URCU_KVFREE_PLACEMENT_NEAR },
+	[DEBUG] = { "DEBUG", FIELD(debug), URCU_KVFREE_DEBUG_OFF, URCU_KVFREE_DEBUG_STRICT,
+		URCU_KVFREE_DEBUG_OFF },
 };
+
+static size_t *field_of(struct kvfree_conf *conf, enum setting_id id)
+{
+	return (size_t *) ((char *) conf + settings[id].offset);
+}
 
 /* A cap below the budget would stop every call. */
-static bool conf_contradicts(const struct kvfree_conf *conf,
-		enum setting_id id, size_t value)
+static bool conf_contradicts(const struct kvfree_conf *conf, enum setting_id id, size_t value)
 {
 	if (id == BATCH_BYTES)
-		return conf->max_pending_bytes &&
-			conf->max_pending_bytes < value;
-	if (id == MAX_PENDING_BYTES)
-		return value && value < conf->batch_bytes;
-	return false;
+		return conf->max_pending_bytes && conf->max_pending_bytes < value;
+	return id == MAX_PENDING_BYTES && value && value < conf->batch_bytes;
 }
 
 static int conf_set(struct kvfree_conf *conf, enum setting_id id, size_t value)
 {
 	const struct setting *s = &settings[id];
-	char *field = (char *) conf + s->offset;
 
-	if (value > s->max && s->clamp)
+	if (id == REFILL_BACKOFF_MSEC && value > s->max)
 		value = s->max;
-	if (value < s->min || value > s->max ||
-	    conf_contradicts(conf, id, value)) {
+	if (value < s->min || value > s->max || conf_contradicts(conf, id, value)) {
 		errno = EINVAL;
 		return -1;
 	}
-	if (s->is_size)
-		*(size_t *) field = value;
-	else
-		*(unsigned int *) field = (unsigned int) value;
+	*field_of(conf, id) = value;
 	return 0;
 }
 
 static void conf_defaults(struct kvfree_conf *conf)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int id;
 
-	conf->min_cached_pages = 5;
-	conf->refill_backoff_msec = 5000;
-	conf->drain_msec = 100;
-	conf->workers = cpus < 1 ? 1 : cpus > 4 ? 4 : (unsigned int) cpus;
-	conf->debug = URCU_KVFREE_DEBUG_OFF;
-	conf->recycle = 1;
-	conf->placement = URCU_KVFREE_PLACEMENT_NEAR;
-	conf->large_threshold = 131072;
-	conf->batch_bytes = 1048576;
-	conf->max_pending_bytes = 0;
+	for (id = 0; id < NR_SETTINGS; id++)
+		*field_of(conf, id) = settings[id].preset;
+	if (cpus < (long) conf->workers)
+		conf->workers = cpus < 1 ? 1 : (size_t) cpus;
 }
 
 /* Values that have names in the environment. */
@@ -200,24 +173,13 @@ int kvfree_conf_resolve(struct kvfree_conf *conf,
 	return 0;
 }
 
-void kvfree_conf_publish(const struct kvfree_conf *conf)
+void kvfree_conf_publish(struct kvfree_conf *conf)
 {
-	const struct setting *s;
+	unsigned int id;
 
-	for (s = settings; s < settings + NR_SETTINGS; s++) {
-		const void *value = (const char *) conf + s->offset;
-		void *field = (char *) &kvfree_conf + s->offset;
-
-		/* Relaxed: each setting stands on its own. */
-		if (s->is_size)
-			__atomic_store_n((size_t *) field,
-					*(const size_t *) value,
-					__ATOMIC_RELAXED);
-		else
-			__atomic_store_n((unsigned int *) field,
-					*(const unsigned int *) value,
-					__ATOMIC_RELAXED);
-	}
+	/* Relaxed: each setting stands on its own. */
+	for (id = 0; id < NR_SETTINGS; id++)
+		__atomic_store_n(field_of(&kvfree_conf, id), *field_of(conf, id), __ATOMIC_RELAXED);
 }
 
 struct urcu_kvfree_attr *urcu_kvfree_attr_create(void)
@@ -240,8 +202,7 @@ void urcu_kvfree_attr_destroy(struct urcu_kvfree_attr *attr)
 	free(attr);
 }
 
-static int attr_set(struct urcu_kvfree_attr *attr, enum setting_id id,
-		size_t value)
+static int attr_set(struct urcu_kvfree_attr *attr, enum setting_id id, size_t value)
 {
 	if (!attr || attr->magic != ATTR_MAGIC) {
 		errno = EINVAL;
@@ -250,32 +211,27 @@ static int attr_set(struct urcu_kvfree_attr *attr, enum setting_id id,
 	return conf_set(&attr->conf, id, value);
 }
 
-int urcu_kvfree_attr_set_min_cached_pages(struct urcu_kvfree_attr *attr,
-		unsigned int pages)
+int urcu_kvfree_attr_set_min_cached_pages(struct urcu_kvfree_attr *attr, unsigned int pages)
 {
 	return attr_set(attr, MIN_CACHED_PAGES, pages);
 }
 
-int urcu_kvfree_attr_set_refill_backoff_msec(struct urcu_kvfree_attr *attr,
-		unsigned int msec)
+int urcu_kvfree_attr_set_refill_backoff_msec(struct urcu_kvfree_attr *attr, unsigned int msec)
 {
 	return attr_set(attr, REFILL_BACKOFF_MSEC, msec);
 }
 
-int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
-		unsigned int msec)
+int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr, unsigned int msec)
 {
 	return attr_set(attr, DRAIN_MSEC, msec);
 }
 
-int urcu_kvfree_attr_set_batch_bytes(struct urcu_kvfree_attr *attr,
-		size_t bytes)
+int urcu_kvfree_attr_set_batch_bytes(struct urcu_kvfree_attr *attr, size_t bytes)
 {
 	return attr_set(attr, BATCH_BYTES, bytes);
 }
 
-int urcu_kvfree_attr_set_max_pending_bytes(struct urcu_kvfree_attr *attr,
-		size_t bytes)
+int urcu_kvfree_attr_set_max_pending_bytes(struct urcu_kvfree_attr *attr, size_t bytes)
 {
 	return attr_set(attr, MAX_PENDING_BYTES, bytes);
 }
@@ -288,23 +244,20 @@ int urcu_kvfree_attr_set_recycle(struct urcu_kvfree_attr *attr, bool recycle)
 int urcu_kvfree_attr_set_placement(struct urcu_kvfree_attr *attr,
 		enum urcu_kvfree_placement placement)
 {
-	return attr_set(attr, PLACEMENT, (size_t) placement);
+	return attr_set(attr, PLACEMENT, placement);
 }
 
-int urcu_kvfree_attr_set_workers(struct urcu_kvfree_attr *attr,
-		unsigned int workers)
+int urcu_kvfree_attr_set_workers(struct urcu_kvfree_attr *attr, unsigned int workers)
 {
 	return attr_set(attr, WORKERS, workers);
 }
 
-int urcu_kvfree_attr_set_large_threshold(struct urcu_kvfree_attr *attr,
-		size_t bytes)
+int urcu_kvfree_attr_set_large_threshold(struct urcu_kvfree_attr *attr, size_t bytes)
 {
 	return attr_set(attr, LARGE_THRESHOLD, bytes);
 }
 
-int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
-		enum urcu_kvfree_debug debug)
+int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr, enum urcu_kvfree_debug debug)
 {
-	return attr_set(attr, DEBUG, (size_t) debug);
+	return attr_set(attr, DEBUG, debug);
 }

@@ -10,14 +10,15 @@
 
 #include "util.h"
 
+/* All are size_t, for the table in conf.c. */
 struct kvfree_conf {
-	unsigned int min_cached_pages;
-	unsigned int refill_backoff_msec;
-	unsigned int drain_msec;
-	unsigned int workers;
-	unsigned int debug;		/* enum urcu_kvfree_debug */
-	unsigned int recycle;		/* 0 or 1 */
-	unsigned int placement;		/* enum urcu_kvfree_placement */
+	size_t min_cached_pages;
+	size_t refill_backoff_msec;
+	size_t drain_msec;
+	size_t workers;
+	size_t debug;			/* enum urcu_kvfree_debug */
+	size_t recycle;			/* 0 or 1 */
+	size_t placement;		/* enum urcu_kvfree_placement */
 	size_t large_threshold;
 	size_t batch_bytes;
 	size_t max_pending_bytes;	/* 0: no cap; else at least batch_bytes */
@@ -33,7 +34,7 @@ int kvfree_conf_resolve(struct kvfree_conf *conf,
 		const struct urcu_kvfree_attr *attr);
 
 /* Make @conf what kvfree_setting() reads. Caller holds start_lock. */
-void kvfree_conf_publish(const struct kvfree_conf *conf);
+void kvfree_conf_publish(struct kvfree_conf *conf);
 
 extern struct kvfree_conf kvfree_conf;	/* atomic, each setting by itself */
 

@@ -50,8 +50,7 @@ constants()
 {
 	sed -n 's/^#define \(URCU_KVFREE_[A-Z_]*\)[[:space:]].*/\1/p' "$header"
 	sed -n 's/^[[:space:]]*\(URCU_KVFREE_[A-Z_]*\) = .*/\1/p' "$header"
-	sed -n 's/^[[:space:]]*\[[A-Z_]*\] = { "\([A-Z_]*\)",/URCU_KVFREE_\1/p' \
-		"$srcdir/src/conf.c"
+	sed -n 's/.*"\([A-Z_]*\)", FIELD(.*/URCU_KVFREE_\1/p' "$srcdir/src/conf.c"
 }
 
 stats_members()
