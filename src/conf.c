@@ -18,7 +18,10 @@
 
 #define ATTR_MAGIC	0x6b766672u
 
-struct kvfree_conf kvfree_conf;
+#define LARGE_BYTES	131072
+
+/* The one setting that is used before the first start. */
+struct kvfree_conf kvfree_conf = { .large_threshold = LARGE_BYTES };
 
 struct urcu_kvfree_attr {
 	unsigned int magic;	/* ATTR_MAGIC from create to destroy */
@@ -45,7 +48,7 @@ static const struct setting {
 	/* Or as many as there are processors, if these are fewer. */
 	[WORKERS] = { "WORKERS", FIELD(workers), 1, KVFREE_MAX_WORKERS, 4 },
 	[LARGE_THRESHOLD] = {
-		"LARGE_THRESHOLD", FIELD(large_threshold), 4096, SIZE_MAX / 2, 131072 },
+		"LARGE_THRESHOLD", FIELD(large_threshold), 4096, SIZE_MAX / 2, LARGE_BYTES },
 	[BATCH_BYTES] = { "BATCH_BYTES", FIELD(batch_bytes), 4096, SIZE_MAX / 2, 1048576 },
 	[MAX_PENDING_BYTES] = { "MAX_PENDING_BYTES", FIELD(max_pending_bytes), 0, SIZE_MAX, 0 },
 	[RECYCLE] = { "RECYCLE", FIELD(recycle), 0, 1, 1 },

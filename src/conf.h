@@ -39,8 +39,8 @@ void kvfree_conf_publish(struct kvfree_conf *conf);
 extern struct kvfree_conf kvfree_conf;	/* atomic, each setting by itself */
 
 /*
- * A setting; 0 before the first start. Relaxed: calls that do not need a start
- * may run beside one, and either value serves them.
+ * A setting; before the first start 0, but for large_threshold. Relaxed: calls that do not need a
+ * start may run beside one, and either value serves them.
  */
 #define kvfree_setting(name)						\
 	__atomic_load_n(&kvfree_conf.name, __ATOMIC_RELAXED)

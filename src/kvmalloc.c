@@ -20,13 +20,6 @@
 /* A stash keeps at most this many bytes, or a single object. */
 #define STASH_BYTES	8192
 
-static size_t large_threshold(void)
-{
-	size_t bytes = kvfree_setting(large_threshold);
-
-	return bytes ? bytes : 131072;	/* 0: before the first start */
-}
-
 /* ------------------------------------------------------------------ */
 /* Recycling                                                          */
 
@@ -67,11 +60,11 @@ static void stash_take(struct kvfree_record *record)
 	nr = kvfree_record_take(record, stash_want(record), record->stash,
 			&spent);
 	kvfree_record_unlock(record);
-	if (spent)
-		kvfree_reap_note_bytes(record, record->stash[0]);
 	record->nr_stash = (unsigned int) nr;
-	if (spent)
+	if (spent) {
+		kvfree_reap_note_bytes(record, record->stash[0]);
 		kvfree_cache_recycle_owner(spent);
+	}
 	kvfree_record_freed(record, nr);
 }
 
@@ -91,15 +84,11 @@ static __attribute__((noinline)) void stash_fill(struct kvfree_record *record)
 		stash_take(record);
 }
 
-static bool fits(size_t size, size_t usable)
-{
-	return size <= usable && usable <= size + size / 8 + 32;
-}
-
-/* A ripe object of at least @size bytes, or NULL. */
+/* A ripe object of at least @size bytes and not many more, or NULL. */
 static inline void *recycle(size_t size)
 {
 	struct kvfree_record *record = kvfree_tls.recent;
+	size_t usable;
 	void *ptr;
 
 	if (!record)
@@ -109,8 +98,8 @@ static inline void *recycle(size_t size)
 	if (!record->nr_stash)
 		return NULL;
 	ptr = record->stash[--record->nr_stash];
-	if (caa_likely(may_recycle() &&
-			fits(size, kvfree_free_malloc_bytes(ptr)))) {
+	usable = kvfree_free_malloc_bytes(ptr);
+	if (caa_likely(may_recycle() && size <= usable && usable <= size + size / 8 + 32)) {
 		/* Relaxed: a counter that others only read. */
 		__atomic_store_n(&record->nr_recycled,
 				record->nr_recycled + 1, __ATOMIC_RELAXED);
@@ -131,17 +120,24 @@ static void *or_enomem(void *ptr)
 	return ptr;
 }
 
-void *urcu_kvmalloc(size_t size)
+static inline __attribute__((always_inline)) void *alloc(size_t size, bool zeroed)
 {
 	void *ptr;
 
-	if (caa_unlikely(size >= large_threshold())) {
+	if (caa_unlikely(size >= kvfree_setting(large_threshold))) {
 		ptr = kvfree_area_alloc(size);
 		if (ptr)
 			return ptr;
 	}
 	ptr = recycle(size);
-	return ptr ? ptr : or_enomem(malloc(size));
+	if (!ptr)
+		return or_enomem(zeroed ? calloc(1, size) : malloc(size));
+	return zeroed ? memset(ptr, 0, size) : ptr;
+}
+
+void *urcu_kvmalloc(size_t size)
+{
+	return alloc(size, false);
 }
 
 void *urcu_kvzalloc(size_t size)
@@ -152,17 +148,10 @@ void *urcu_kvzalloc(size_t size)
 void *urcu_kvcalloc(size_t nmemb, size_t size)
 {
 	size_t bytes;
-	void *ptr;
 
 	if (__builtin_mul_overflow(nmemb, size, &bytes))
 		return or_enomem(NULL);
-	if (caa_unlikely(bytes >= large_threshold())) {
-		ptr = kvfree_area_alloc(bytes);
-		if (ptr)
-			return ptr;
-	}
-	ptr = recycle(bytes);
-	return ptr ? memset(ptr, 0, bytes) : or_enomem(calloc(1, bytes));
+	return alloc(bytes, true);
 }
 
 void *urcu_kvrealloc(void *ptr, size_t size)
@@ -175,7 +164,7 @@ void *urcu_kvrealloc(void *ptr, size_t size)
 		return urcu_kvmalloc(size);
 	if (!size)
 		size = 1;	/* as malloc(0): a pointer of its own */
-	if (!large && size < large_threshold())
+	if (!large && size < kvfree_setting(large_threshold))
 		return or_enomem(realloc(ptr, size));
 	usable = large ? kvfree_area_usable(ptr) :
 		kvfree_free_malloc_bytes(ptr);
