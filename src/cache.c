@@ -20,19 +20,25 @@ static uint32_t hold;		/* atomic: when the back-off ends, in msec, or 0: none */
 /* ------------------------------------------------------------------ */
 /* One record's pages                                                 */
 
-struct kvfree_page *kvfree_cache_pop(struct kvfree_record *record)
+/* Caller holds the lock. */
+static struct kvfree_page *cache_take(struct kvfree_record *record)
 {
 	struct kvfree_page *page = record->cache;
 
-	if (!page) {
+	record->cache = page->next;
+	record->nr_cached--;
+	return page;
+}
+
+struct kvfree_page *kvfree_cache_pop(struct kvfree_record *record)
+{
+	if (!record->cache) {
 		record->starved = true;
 		return NULL;
 	}
-	record->cache = page->next;
-	record->nr_cached--;
 	if (++record->pages_out > record->pages_used)
 		record->pages_used = record->pages_out;
-	return page;
+	return cache_take(record);
 }
 
 /* Caller holds the lock. */
@@ -87,7 +93,6 @@ void kvfree_cache_recycle_owner(struct kvfree_page *page)
 
 bool kvfree_cache_prefill(struct kvfree_record *record)
 {
-	struct kvfree_page *page;
 	bool empty;
 
 	if (!kvfree_setting(min_cached_pages))
@@ -95,9 +100,13 @@ bool kvfree_cache_prefill(struct kvfree_record *record)
 	kvfree_record_lock(record);
 	empty = !record->cache;
 	kvfree_record_unlock(record);
-	if (!empty)
-		return true;
-	page = kvfree_page_alloc(&record->domain->count.page);
+	return !empty || kvfree_cache_add(record);
+}
+
+bool kvfree_cache_add(struct kvfree_record *record)
+{
+	struct kvfree_page *page = kvfree_page_alloc(&record->domain->count.page);
+
 	if (!page)
 		return false;
 	kvfree_record_lock(record);
@@ -109,13 +118,8 @@ bool kvfree_cache_prefill(struct kvfree_record *record)
 void kvfree_cache_trim(struct kvfree_record *record, unsigned int keep,
 		struct kvfree_page_list *spare)
 {
-	while (record->nr_cached > keep) {
-		struct kvfree_page *page = record->cache;
-
-		record->cache = page->next;
-		record->nr_cached--;
-		kvfree_page_list_push(spare, page);
-	}
+	while (record->nr_cached > keep)
+		kvfree_page_list_push(spare, cache_take(record));
 }
 
 /*
@@ -238,24 +242,22 @@ static void target_grow(struct kvfree_record *record)
  */
 static bool refill_record(struct kvfree_record *record)
 {
-	unsigned int need;
+	unsigned int need = 0;
 
 	if (!kvfree_record_lock_few(record))
 		return true;
-	if (!kvfree_record_has_use(record)) {
-		kvfree_record_unlock(record);
-		return true;	/* its thread left meanwhile */
+	/* Otherwise its thread left meanwhile. */
+	if (kvfree_record_has_use(record)) {
+		target_grow(record);
+		kvfree_trace(refill, record, record->target);
+		/* Counted once: an owner that takes pages as fast as they come asks again. */
+		if (record->target > record->nr_cached)
+			need = record->target - record->nr_cached;
 	}
-	target_grow(record);
-	kvfree_trace(refill, record, record->target);
-	/* Counted once: an owner that takes pages as fast as they come asks again. */
-	need = record->target > record->nr_cached ?
-		record->target - record->nr_cached : 0;
-	for (; need; need--) {
-		struct kvfree_page *page;
+	kvfree_record_unlock(record);
+	while (need--) {
+		struct kvfree_page *page = kvfree_page_alloc(&record->domain->count.page);
 
-		kvfree_record_unlock(record);
-		page = kvfree_page_alloc(&record->domain->count.page);
 		if (!page) {
 			kvfree_trace(refill_failed, record);
 			return false;
@@ -267,8 +269,8 @@ static bool refill_record(struct kvfree_record *record)
 		/* Pages may have been emptied meanwhile; one too many is
 		 * cheaper than one allocated for nothing. */
 		kvfree_cache_push(record, page);
+		kvfree_record_unlock(record);
 	}
-	kvfree_record_unlock(record);
 	return true;
 }
 
@@ -327,24 +329,12 @@ static bool refill_domain(struct kvfree_domain *domain)
 	return true;
 }
 
-static void open_gates(void)
-{
-	struct kvfree_domain *domain;
-	struct kvfree_record *record;
-
-	kvfree_for_each_domain(domain) {
-		kvfree_gate_open(&domain->blank_gate);
-		kvfree_for_each_record(record, domain)
-			/* Seq_cst: after the hold is lowered, as above. */
-			__atomic_store_n(&record->refill_gate, 0,
-					__ATOMIC_SEQ_CST);
-	}
-}
-
 void kvfree_refill_hold(void)
 {
 	unsigned int msec = kvfree_setting(refill_backoff_msec);
 	uint32_t until = (uint32_t) kvfree_now_msec() + msec;
+	struct kvfree_domain *domain;
+	struct kvfree_record *record;
 
 	/* Seq_cst: before the timer is armed. A request that sees the hold leaves the
 	 * arming to this call (kvfree_cache_request()); one that does not arms
@@ -355,7 +345,11 @@ void kvfree_refill_hold(void)
 	/* No worker would come back: let the next raw call ask again. Seq_cst: before
 	 * the gates are opened; a call that finds one open must not find the hold. */
 	__atomic_store_n(&hold, 0, __ATOMIC_SEQ_CST);
-	open_gates();
+	kvfree_for_each_domain(domain) {
+		kvfree_gate_open(&domain->blank_gate);
+		kvfree_for_each_record(record, domain)
+			__atomic_store_n(&record->refill_gate, 0, __ATOMIC_SEQ_CST);
+	}
 }
 
 /* The allocator failed. */
@@ -367,12 +361,8 @@ static void back_off(struct kvfree_domain *domain)
 
 void kvfree_cache_serve(struct kvfree_record *record)
 {
-	/* Relaxed: the thread itself set it. During a back-off it stays set, and
-	 * nothing is allocated. */
-	if (caa_likely(!__atomic_load_n(&record->refill_gate,
-			__ATOMIC_RELAXED)) || kvfree_refill_is_held())
-		return;
-	if (!serve(record))
+	/* During a back-off the request stays, and nothing is allocated. */
+	if (!kvfree_refill_is_held() && !serve(record))
 		back_off(record->domain);
 }
 

@@ -51,8 +51,9 @@ void kvfree_cache_recycle(struct kvfree_page_list *spent);
 void kvfree_cache_recycle_try(struct kvfree_page_list *spent);
 void kvfree_cache_recycle_owner(struct kvfree_page *page);
 
-/* Put a page into a cache that has none, so that the next raw call finds one. False: no
- * memory. Clean context. */
+/* Allocate a page for the cache; for one that has none, so that the next raw call finds one.
+ * False: no memory. Clean context, no lock held. */
+bool kvfree_cache_add(struct kvfree_record *record);
 bool kvfree_cache_prefill(struct kvfree_record *record);
 
 /*

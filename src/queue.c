@@ -318,7 +318,6 @@ static bool clean_append(struct kvfree_record *record, unsigned int channel,
 		void *ptr)
 {
 	for (;;) {
-		struct kvfree_page *page;
 		unsigned int events = 0;
 		bool done;
 
@@ -330,13 +329,9 @@ static bool clean_append(struct kvfree_record *record, unsigned int channel,
 		clean_events(record, events);
 		if (done)
 			return true;
-		page = kvfree_page_alloc(&record->domain->count.page);
-		if (!page)
+		/* A signal handler may take the page first: hence the loop. */
+		if (!kvfree_cache_add(record))
 			return false;
-		/* A signal handler may take it first: hence the loop. */
-		kvfree_record_lock(record);
-		kvfree_cache_push(record, page);
-		kvfree_record_unlock(record);
 	}
 }
 
