@@ -409,9 +409,3 @@ void kvfree_refill_reset(void)
 {
 	__atomic_store_n(&hold, 0, __ATOMIC_SEQ_CST);
 }
-
-void kvfree_refill_fork_reset(void)
-{
-	kvfree_work_fork_reset(&kvfree_refill);
-	kvfree_refill_reset();
-}

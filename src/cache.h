@@ -80,9 +80,8 @@ void kvfree_cache_serve(struct kvfree_record *record);
 extern struct kvfree_work kvfree_refill;
 /* Make no pages for the back-off time: memory is short. Clean context. */
 void kvfree_refill_hold(void);
-/* At exit: no hold. */
+/* At exit and in the child of a fork: no hold. */
 void kvfree_refill_reset(void);
-void kvfree_refill_fork_reset(void);
 /* Whether a back-off is on. */
 bool kvfree_refill_is_held(void);
 

@@ -289,10 +289,6 @@ void kvfree_domains_fork_reset(bool forget)
 		domain->hands.held = false;
 		pthread_mutex_init(&domain->lock, NULL);
 		kvfree_workqueue_fork_reset(&domain->gp_thread);
-		kvfree_work_fork_reset(&domain->gp_work);
-		kvfree_work_fork_reset(&domain->gp_start);
-		kvfree_work_fork_reset(&domain->tick_work);
-		kvfree_work_fork_reset(&domain->reap_work);
 		domain->kick_gate.word = 0;
 		domain->user_taken = false;
 		domain->blank_gate.word = 0;

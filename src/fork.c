@@ -125,8 +125,7 @@ static void reset(bool forget)
 	kvfree_workqueue_fork_reset(&kvfree_pool);
 	kvfree_timer_fork_reset();
 	kvfree_placement_fork_reset();
-	kvfree_refill_fork_reset();
-	kvfree_service_fork_reset();
+	kvfree_refill_reset();
 	kvfree_domains_fork_reset(forget);
 	kvfree_records_fork_reset(forget);
 	forking = 0;

@@ -244,7 +244,7 @@ static void pressure_work(struct kvfree_work *work)
 	}
 }
 
-static struct kvfree_work pressure = { .fn = pressure_work };
+static struct kvfree_work pressure;
 
 /* ------------------------------------------------------------------ */
 /* The timer thread                                                   */
@@ -305,12 +305,14 @@ static void works_init(void)
 	struct kvfree_domain *domain;
 
 	kvfree_for_each_slot(domain) {
-		domain->gp_work.fn = gp_work;
-		domain->gp_start.fn = gp_start_work;
-		domain->tick_work.fn = tick_work;
-		domain->reap_work.fn = reap_work;
+		kvfree_work_init(&domain->gp_work, gp_work);
+		kvfree_work_init(&domain->gp_start, gp_start_work);
+		kvfree_work_init(&domain->tick_work, tick_work);
+		kvfree_work_init(&domain->reap_work, reap_work);
 		domain->reap_work.reentrant = true;
 	}
+	kvfree_work_init(&pressure, pressure_work);
+	kvfree_work_init(&kvfree_refill, kvfree_refill.fn);
 }
 
 /* Handle everything that was queued or asked for before the timer and the workers ran. */
@@ -399,9 +401,4 @@ void kvfree_service_resume(void)
 		kvfree_workqueue_resume(&domain->gp_thread);
 	}
 	kvfree_workqueue_resume(&kvfree_pool);
-}
-
-void kvfree_service_fork_reset(void)
-{
-	kvfree_work_fork_reset(&pressure);
 }

@@ -51,6 +51,5 @@ void kvfree_service_give_way(struct kvfree_domain *domain);
 /* Bring all domains to rest for a fork, and let them go on. */
 void kvfree_service_rest(void);
 void kvfree_service_resume(void);
-void kvfree_service_fork_reset(void);
 
 #endif /* KVFREE_SERVICE_H */

@@ -157,9 +157,3 @@ void kvfree_workqueue_fork_reset(struct kvfree_workqueue *wq)
 {
 	*wq = (struct kvfree_workqueue) KVFREE_WORKQUEUE_INIT(wq->rank);
 }
-
-void kvfree_work_fork_reset(struct kvfree_work *work)
-{
-	work->queued = false;
-	work->running = 0;
-}

@@ -55,6 +55,14 @@ struct kvfree_workqueue {
 /* The process's worker pool. */
 extern struct kvfree_workqueue kvfree_pool;
 
+/* Before the first queueing, and in the child of a fork before the next. */
+static inline void kvfree_work_init(struct kvfree_work *work, void (*fn)(struct kvfree_work *work))
+{
+	work->fn = fn;
+	work->queued = false;
+	work->running = 0;
+}
+
 /* Start @workers threads named @name, a constant, KVFREE_MAX_WORKERS at most, or as many as can be
  * created; returns 0, or -1 with errno if there is none. Items are not taken yet. */
 int kvfree_workqueue_start(struct kvfree_workqueue *wq, unsigned int workers, const char *name);
@@ -72,8 +80,7 @@ void kvfree_workqueue_resume(struct kvfree_workqueue *wq);
 
 void kvfree_workqueue_prefork(struct kvfree_workqueue *wq);
 void kvfree_workqueue_postfork(struct kvfree_workqueue *wq);
-/* In the child: make the queue empty and unlocked, without threads; the item not queued. */
+/* In the child: make the queue empty and unlocked, without threads. */
 void kvfree_workqueue_fork_reset(struct kvfree_workqueue *wq);
-void kvfree_work_fork_reset(struct kvfree_work *work);
 
 #endif /* KVFREE_WORKQUEUE_H */

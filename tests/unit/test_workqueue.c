@@ -434,7 +434,7 @@ TEST(an_item_that_was_queued_at_a_fork_can_be_queued_in_the_child)
 {
 	item[0].work.queued = true;
 	item[0].work.running = 1;
-	kvfree_work_fork_reset(&item[0].work);
+	kvfree_work_init(&item[0].work, run);
 	start(1);
 	assert_true(queue(0));
 	assert_true(kvtest_wait(has_run, &item[0], KVTEST_LONG));
