@@ -126,20 +126,13 @@ void kvfree_service_give_way(struct kvfree_domain *domain)
 		let_run(domain);
 }
 
-/* How many quarters of the budget may wait for the next grace period; no more than four
- * if there is a cap. */
-static size_t quarters_of(const struct kvfree_domain *domain)
+void kvfree_service_budget(struct kvfree_domain *domain)
 {
 	size_t quarters = kvfree_gp_quarters(&domain->gp);
 
-	return kvfree_setting(max_pending_bytes) && quarters > KVFREE_ONE_BUDGET ?
-		KVFREE_ONE_BUDGET : quarters;
-}
-
-void kvfree_service_budget(struct kvfree_domain *domain)
-{
-	size_t quarters = quarters_of(domain);
-
+	/* A cap may be as low as one budget. */
+	if (kvfree_setting(max_pending_bytes) && quarters > KVFREE_ONE_BUDGET)
+		quarters = KVFREE_ONE_BUDGET;
 	if (!kvfree_domain_over_budget(domain, quarters))
 		return;
 	if (kvfree_gp_is_running(&domain->gp)) {
@@ -228,6 +221,14 @@ static void tick_work(struct kvfree_work *work)
 		kvfree_tick_arm();
 }
 
+static void queue_ticks(void)
+{
+	struct kvfree_domain *domain;
+
+	kvfree_for_each_domain(domain)
+		kvfree_workqueue_queue(&kvfree_pool, &domain->tick_work);
+}
+
 /* Give memory back: drop the page caches, close what is open, and let workers free all
  * that is ripe. Waits for nothing. */
 static void pressure_work(struct kvfree_work *work)
@@ -240,8 +241,8 @@ static void pressure_work(struct kvfree_work *work)
 		kvfree_cache_drop(domain, false);
 		tick_count(domain);
 		tick_count(domain);
-		kvfree_workqueue_queue(&kvfree_pool, &domain->tick_work);
 	}
+	queue_ticks();
 }
 
 static struct kvfree_work pressure;
@@ -251,13 +252,10 @@ static struct kvfree_work pressure;
 
 static void on_tick(void)
 {
-	struct kvfree_domain *domain;
-
 	kvfree_gate_open(&kvfree_timer.tick_gate);
 	if (kvfree_placement_tick())
 		kvfree_tick_arm();
-	kvfree_for_each_domain(domain)
-		kvfree_workqueue_queue(&kvfree_pool, &domain->tick_work);
+	queue_ticks();
 }
 
 static void on_kick(void)
@@ -280,16 +278,12 @@ static void on_kick(void)
 
 static void on_alarm(enum kvfree_alarm alarm)
 {
-	switch (alarm) {
-	case KVFREE_ALARM_TICK:
+	if (alarm == KVFREE_ALARM_TICK)
 		on_tick();
-		break;
-	case KVFREE_ALARM_KICK:
+	else if (alarm == KVFREE_ALARM_KICK)
 		on_kick();
-		break;
-	default:
+	else
 		kvfree_workqueue_queue(&kvfree_pool, &kvfree_refill);
-	}
 }
 
 static void on_pressure(void)
@@ -315,20 +309,8 @@ static void works_init(void)
 	kvfree_work_init(&kvfree_refill, kvfree_refill.fn);
 }
 
-/* Handle everything that was queued or asked for before the timer and the workers ran. */
-static void start_pending(void)
-{
-	struct kvfree_domain *domain;
-
-	kvfree_for_each_domain(domain)
-		kvfree_workqueue_queue(&kvfree_pool, &domain->tick_work);
-	kvfree_workqueue_queue(&kvfree_pool, &kvfree_refill);
-}
-
 int kvfree_service_start(void)
 {
-	int saved;
-
 	works_init();
 	kvfree_placement_start(kvfree_setting(placement) ==
 			URCU_KVFREE_PLACEMENT_NEAR);
@@ -336,7 +318,8 @@ int kvfree_service_start(void)
 		return -1;
 	if (kvfree_workqueue_start(&kvfree_pool, kvfree_setting(workers),
 			"kvfree-worker")) {
-		saved = errno;
+		int saved = errno;
+
 		kvfree_timer_stop();
 		errno = saved;
 		return -1;
@@ -347,7 +330,9 @@ int kvfree_service_start(void)
 	/* Only when the start is sure to succeed: a worker that waited for a
 	 * grace period, and so perhaps for this thread, could not be joined. */
 	kvfree_workqueue_open(&kvfree_pool);
-	start_pending();
+	/* Everything that was queued or asked for before the timer and the workers ran. */
+	queue_ticks();
+	kvfree_workqueue_queue(&kvfree_pool, &kvfree_refill);
 	return 0;
 }
 
@@ -365,18 +350,11 @@ void kvfree_service_stop(void)
 /* ------------------------------------------------------------------ */
 /* Fork                                                               */
 
-static void wait_owners(struct kvfree_domain *domain)
-{
-	struct kvfree_record *record;
-
-	kvfree_for_each_record(record, domain)
-		kvfree_record_wait_owner(record);
-}
-
 /* All slots, used or not: a raw call may claim one meanwhile. */
 void kvfree_service_rest(void)
 {
 	struct kvfree_domain *domain;
+	struct kvfree_record *record;
 
 	kvfree_workqueue_pause(&kvfree_pool);
 	kvfree_for_each_slot(domain)
@@ -387,7 +365,8 @@ void kvfree_service_rest(void)
 		kvfree_gp_hold(&domain->gp);
 	kvfree_for_each_slot(domain) {
 		kvfree_hands_hold(domain);
-		wait_owners(domain);
+		kvfree_for_each_record(record, domain)
+			kvfree_record_wait_owner(record);
 	}
 }
 
