@@ -18,7 +18,6 @@
 pthread_mutex_t kvfree_start_lock = PTHREAD_MUTEX_INITIALIZER;
 
 int kvfree_state;		/* atomic */
-static bool configured;		/* under start_lock: settings were published */
 static uint64_t failed_msec;	/* atomic: when a start failed; 0: none did */
 
 void kvfree_stopped(void)
@@ -65,11 +64,10 @@ static int start_locked(const struct urcu_kvfree_attr *attr)
 		return 0;
 	if (kvfree_conf_resolve(&conf, attr) || kvfree_record_make_key())
 		return -1;
-	/* A start without attributes keeps those of an earlier start: the
+	/* A start without attributes keeps those of an earlier start, which had workers: the
 	 * child of a fork() and a start after exit go on as before. */
-	if (attr || !configured)
+	if (attr || !kvfree_setting(workers))
 		kvfree_conf_publish(&conf);
-	configured = true;
 	if (kvfree_setting(debug) && kvfree_debug_start())
 		return -1;
 	kvfree_free_start();
@@ -153,22 +151,18 @@ static __attribute__((noinline)) int runtime_start(
 	return ret;
 }
 
-bool kvfree_start_clean(void)
+/* Not inlined: as runtime_start(). */
+__attribute__((noinline)) void kvfree_start_clean(void)
 {
-	if (caa_likely(kvfree_is_running()))
-		return true;
-	return !kvfree_tls.claiming && may_try() &&
-		runtime_start(NULL, false) == 0;
+	if (!kvfree_is_running() && !kvfree_tls.claiming && may_try())
+		runtime_start(NULL, false);
 }
 
-bool kvfree_start_raw(void)
+void kvfree_start_raw(void)
 {
 	/* Acquire: as in kvfree_is_running(). */
-	int seen = __atomic_load_n(&kvfree_state, __ATOMIC_ACQUIRE);
-
-	if (caa_unlikely(seen == KVFREE_STATE_NEVER))
-		return kvfree_start_clean();
-	return seen == KVFREE_STATE_RUNNING;
+	if (caa_unlikely(__atomic_load_n(&kvfree_state, __ATOMIC_ACQUIRE) == KVFREE_STATE_NEVER))
+		kvfree_start_clean();
 }
 
 int urcu_kvfree_init(const struct urcu_kvfree_attr *attr)
@@ -188,26 +182,6 @@ int urcu_kvfree_init(const struct urcu_kvfree_attr *attr)
 /* ------------------------------------------------------------------ */
 /* Exit                                                               */
 
-static bool all_empty(void)
-{
-	struct kvfree_domain *domain;
-
-	kvfree_for_each_domain(domain)
-		if (kvfree_count_pending(domain, true))
-			return false;
-	return true;
-}
-
-static uint64_t all_freed(void)
-{
-	struct kvfree_domain *domain;
-	uint64_t nr = 0;
-
-	kvfree_for_each_domain(domain)
-		nr += kvfree_count_freed(domain);
-	return nr;
-}
-
 /*
  * Free functions may queue more, on any domain. A round that frees nothing is the last:
  * an object that another thread was about to queue at a fork is counted in the child but
@@ -215,16 +189,20 @@ static uint64_t all_freed(void)
  */
 static void empty_all(void)
 {
+	uint64_t before, pending, freed = 0;
 	struct kvfree_domain *domain;
 	unsigned int rounds = 0;
-	uint64_t before;
 
 	do {
-		before = all_freed();
+		before = freed;
+		pending = freed = 0;
 		kvfree_for_each_domain(domain)
 			kvfree_barrier(domain);
-	} while (!all_empty() && all_freed() != before &&
-		 ++rounds < EXIT_ROUNDS);
+		kvfree_for_each_domain(domain) {
+			pending += kvfree_count_pending(domain, true);
+			freed += kvfree_count_freed(domain);
+		}
+	} while (pending && freed != before && ++rounds < EXIT_ROUNDS);
 	if (rounds == EXIT_ROUNDS)
 		kvfree_warn("urcu_kvfree_exit(): free functions have queued more in each of %d rounds; what is left waits for the next start",
 			EXIT_ROUNDS);

@@ -13,10 +13,9 @@
 
 #include "lockrank.h"
 
-/* Start if need be; the raw form only in the first call of the process. Return whether
- * the library runs. */
-bool kvfree_start_raw(void);
-bool kvfree_start_clean(void);
+/* Start if need be; the raw form only in the first call of the process. */
+void kvfree_start_raw(void);
+void kvfree_start_clean(void);
 
 enum {
 	KVFREE_STATE_NEVER,	/* the next call of any kind starts the library */
