@@ -26,20 +26,17 @@
 #define POISON		0x6b
 #define FRAMES		32
 
-static size_t first_slot(const void *ptr)
-{
-	uint64_t hash = (uint64_t) (uintptr_t) ptr * 0x9e3779b97f4a7c15ULL;
-
-	return (size_t) (hash >> 32) % (SLOTS - WINDOW);
-}
-
 /* An array, fixed from the first start with debugging on; atomic. */
 static uintptr_t *table;
 
-static uintptr_t *slots_of_table(void)
+/* The first of the slots that @key may lie in; NULL while there is no table. */
+static uintptr_t *window_of(uintptr_t key)
 {
 	/* Acquire: pairs with the release in kvfree_debug_start(). */
-	return __atomic_load_n(&table, __ATOMIC_ACQUIRE);
+	uintptr_t *slots = __atomic_load_n(&table, __ATOMIC_ACQUIRE);
+	uint64_t hash = key * 0x9e3779b97f4a7c15ULL;
+
+	return slots ? slots + (size_t) (hash >> 32) % (SLOTS - WINDOW) : NULL;
 }
 
 static void print_backtrace(void)
@@ -62,14 +59,15 @@ int kvfree_debug_start(void)
 	 * allocate nothing, so a raw context may call it. */
 	backtrace(&frame, 1);
 #endif
-	if (slots_of_table())
+	/* Relaxed: start_lock orders it. */
+	if (__atomic_load_n(&table, __ATOMIC_RELAXED))
 		return 0;
 	slots = mmap(NULL, SLOTS * sizeof(*table),
 		PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (slots == MAP_FAILED)
 		return -1;
-	/* Release: pairs with slots_of_table(); the table exists. */
+	/* Release: pairs with window_of(). */
 	__atomic_store_n(&table, slots, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -117,20 +115,17 @@ static __attribute__((noinline)) void report(uintptr_t *slot, void *ptr)
 
 bool kvfree_debug_queue(void *ptr)
 {
-	uintptr_t *window = slots_of_table(), *mine, *other;
+	uintptr_t key = (uintptr_t) ptr, *window = window_of(key), *mine, *other;
 
 	if (!window)
 		return true;
-	window += first_slot(ptr);
-	other = find(window, (uintptr_t) ptr, NULL);
+	other = find(window, key, NULL);
 	if (other) {
 		report(other, ptr);
 		return false;
 	}
-	mine = claim(window, (uintptr_t) ptr);
-	if (!mine)
-		return true;
-	other = find(window, (uintptr_t) ptr, mine);
+	mine = claim(window, key);
+	other = mine ? find(window, key, mine) : NULL;
 	if (!other)
 		return true;
 	/* Two threads queue it at once. Each may find the other; then it is leaked. */
@@ -143,12 +138,9 @@ void kvfree_debug_section(const char *call, void *place)
 {
 	/* Places in code share the table with objects: their addresses differ. Call
 	 * instructions are longer than a byte, so the lowest bit is not needed. */
-	uintptr_t *window = slots_of_table(), key = (uintptr_t) place & ~REPORTED;
+	uintptr_t key = (uintptr_t) place & ~REPORTED, *window = window_of(key);
 
-	if (!window)
-		return;
-	window += first_slot(place);
-	if (find(window, key, NULL) || !claim(window, key))
+	if (!window || find(window, key, NULL) || !claim(window, key))
 		return;
 	kvfree_warn("BUG: %s called inside an RCU read-side critical section: it may wait for itself. It was called from:",
 		call);
@@ -157,11 +149,9 @@ void kvfree_debug_section(const char *call, void *place)
 
 void kvfree_debug_forget(void *ptr)
 {
-	uintptr_t *slots = slots_of_table(), *slot;
+	uintptr_t key = (uintptr_t) ptr, *window = window_of(key);
+	uintptr_t *slot = window ? find(window, key, NULL) : NULL;
 
-	if (!slots)
-		return;
-	slot = find(slots + first_slot(ptr), (uintptr_t) ptr, NULL);
 	if (slot)
 		__atomic_store_n(slot, 0, __ATOMIC_SEQ_CST);
 }
