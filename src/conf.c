@@ -14,8 +14,6 @@
 
 #include "conf.h"
 
-#define ENV_PREFIX	"URCU_KVFREE_"
-
 #define ATTR_MAGIC	0x6b766672u
 
 #define LARGE_BYTES	131072
@@ -33,29 +31,36 @@ enum setting_id {
 	MAX_PENDING_BYTES, RECYCLE, PLACEMENT, DEBUG, NR_SETTINGS,
 };
 
+#define ENV		"URCU_KVFREE_"
 #define FIELD(name)	offsetof(struct kvfree_conf, name)
+#define WORDS		3
 
 static const struct setting {
-	const char *env;	/* name after ENV_PREFIX */
+	const char *env;	/* its name in the environment */
 	size_t offset;		/* of its field in kvfree_conf */
 	size_t min, max;
 	size_t preset;		/* what it is if nobody sets it */
+	const char *word[WORDS];	/* by value: its name in the environment, or NULL */
 } settings[NR_SETTINGS] = {
-	[MIN_CACHED_PAGES] = { "MIN_CACHED_PAGES", FIELD(min_cached_pages), 0, 1024, 5 },
+	[MIN_CACHED_PAGES] = { ENV "MIN_CACHED_PAGES", FIELD(min_cached_pages), 0, 1024, .preset = 5 },
 	[REFILL_BACKOFF_MSEC] = {
-		"REFILL_BACKOFF_MSEC", FIELD(refill_backoff_msec), 0, 100000, 5000 },
-	[DRAIN_MSEC] = { "DRAIN_MSEC", FIELD(drain_msec), 1, 60000, 100 },
+		ENV "REFILL_BACKOFF_MSEC", FIELD(refill_backoff_msec), 0, 100000, .preset = 5000 },
+	[DRAIN_MSEC] = { ENV "DRAIN_MSEC", FIELD(drain_msec), 1, 60000, .preset = 100 },
 	/* Or as many as there are processors, if these are fewer. */
-	[WORKERS] = { "WORKERS", FIELD(workers), 1, KVFREE_MAX_WORKERS, 4 },
-	[LARGE_THRESHOLD] = {
-		"LARGE_THRESHOLD", FIELD(large_threshold), 4096, SIZE_MAX / 2, LARGE_BYTES },
-	[BATCH_BYTES] = { "BATCH_BYTES", FIELD(batch_bytes), 4096, SIZE_MAX / 2, 1048576 },
-	[MAX_PENDING_BYTES] = { "MAX_PENDING_BYTES", FIELD(max_pending_bytes), 0, SIZE_MAX, 0 },
-	[RECYCLE] = { "RECYCLE", FIELD(recycle), 0, 1, 1 },
-	[PLACEMENT] = { "PLACEMENT", FIELD(placement), URCU_KVFREE_PLACEMENT_NEAR,
-		URCU_KVFREE_PLACEMENT_FLOAT, URCU_KVFREE_PLACEMENT_NEAR },
-	[DEBUG] = { "DEBUG", FIELD(debug), URCU_KVFREE_DEBUG_OFF, URCU_KVFREE_DEBUG_STRICT,
-		URCU_KVFREE_DEBUG_OFF },
+	[WORKERS] = { ENV "WORKERS", FIELD(workers), 1, KVFREE_MAX_WORKERS, .preset = 4 },
+	[LARGE_THRESHOLD] = { ENV "LARGE_THRESHOLD", FIELD(large_threshold), 4096, SIZE_MAX / 2,
+		.preset = LARGE_BYTES },
+	[BATCH_BYTES] = {
+		ENV "BATCH_BYTES", FIELD(batch_bytes), 4096, SIZE_MAX / 2, .preset = 1048576 },
+	[MAX_PENDING_BYTES] = {
+		ENV "MAX_PENDING_BYTES", FIELD(max_pending_bytes), 0, SIZE_MAX, .preset = 0 },
+	[RECYCLE] = { ENV "RECYCLE", FIELD(recycle), 0, 1, .preset = 1 },
+	[PLACEMENT] = { ENV "PLACEMENT", FIELD(placement), URCU_KVFREE_PLACEMENT_NEAR,
+		URCU_KVFREE_PLACEMENT_FLOAT, .preset = URCU_KVFREE_PLACEMENT_NEAR,
+		.word = { [URCU_KVFREE_PLACEMENT_NEAR] = "near",
+			[URCU_KVFREE_PLACEMENT_FLOAT] = "float" } },
+	[DEBUG] = { ENV "DEBUG", FIELD(debug), URCU_KVFREE_DEBUG_OFF, URCU_KVFREE_DEBUG_STRICT,
+		.preset = URCU_KVFREE_DEBUG_OFF, .word = { [URCU_KVFREE_DEBUG_STRICT] = "strict" } },
 };
 
 static size_t *field_of(struct kvfree_conf *conf, enum setting_id id)
@@ -96,30 +101,15 @@ static void conf_defaults(struct kvfree_conf *conf)
 		conf->workers = cpus < 1 ? 1 : (size_t) cpus;
 }
 
-/* Values that have names in the environment. */
-static const struct word {
-	enum setting_id id;
-	const char *text;
-	size_t value;
-} words[] = {
-	{ DEBUG, "strict", URCU_KVFREE_DEBUG_STRICT },
-	{ PLACEMENT, "near", URCU_KVFREE_PLACEMENT_NEAR },
-	{ PLACEMENT, "float", URCU_KVFREE_PLACEMENT_FLOAT },
-};
-
 /* A decimal number and nothing else, or one of the setting's words. */
-static int parse_value(enum setting_id id, const char *text, size_t *value)
+static int parse_value(const struct setting *s, const char *text, size_t *value)
 {
 	unsigned long long n;
-	unsigned int i;
 	char *end;
 
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (words[i].id != id || strcmp(text, words[i].text))
-			continue;
-		*value = words[i].value;
-		return 0;
-	}
+	for (*value = 0; *value < WORDS; ++*value)
+		if (s->word[*value] && strcmp(text, s->word[*value]) == 0)
+			return 0;
 	if (text[0] < '0' || text[0] > '9')
 		return -1;
 	errno = 0;
@@ -130,32 +120,23 @@ static int parse_value(enum setting_id id, const char *text, size_t *value)
 	return 0;
 }
 
-/* Under start_lock: a bit for each bad value of the environment. */
-static unsigned int reported;
-
 static void conf_environment(struct kvfree_conf *conf)
 {
-	char name[64];
+	static unsigned int reported;	/* under start_lock: a bit for each bad value */
 	unsigned int id;
 
 	for (id = 0; id < NR_SETTINGS; id++) {
-		const char *text;
+		const struct setting *s = &settings[id];
+		/* NULL in a program with more rights than its caller. */
+		const char *text = secure_getenv(s->env);
 		size_t value;
 
-		strcpy(name, ENV_PREFIX);
-		strcat(name, settings[id].env);
-		/* NULL in a program with more rights than its caller. */
-		text = secure_getenv(name);
-		if (!text)
+		if (!text || (parse_value(s, text, &value) == 0 && conf_set(conf, id, value) == 0))
 			continue;
-		if (parse_value(id, text, &value) == 0 &&
-		    conf_set(conf, id, value) == 0)
-			continue;
-		if (reported & (1U << id))
-			continue;
+		if (!(reported & (1U << id)))
+			kvfree_warn("%s=%s is not a number from %zu to %zu, or contradicts another setting; ignored",
+				s->env, text, s->min, s->max);
 		reported |= 1U << id;
-		kvfree_warn("%s=%s is not a number from %zu to %zu, or contradicts another setting; ignored",
-			name, text, settings[id].min, settings[id].max);
 	}
 }
 
