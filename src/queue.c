@@ -486,33 +486,26 @@ size_t urcu_kvfree_shrink_count(void)
 	return (size_t) pages * KVFREE_PAGE_BYTES;
 }
 
-/* Returns how many objects and pages were freed. */
-static size_t shrink_domain(struct kvfree_domain *domain)
-{
-	const uint64_t *pages = &domain->count.page.pages;
-	uint64_t before = __atomic_load_n(pages, __ATOMIC_RELAXED), after;
-	uint64_t freed = kvfree_count_freed(domain);
-
-	kvfree_barrier(domain);
-	kvfree_cache_drop(domain, true);
-	freed = kvfree_count_freed(domain) - freed;
-	after = __atomic_load_n(pages, __ATOMIC_RELAXED);
-	return (size_t) (freed + (after < before ? before - after : 0));
-}
-
 size_t urcu_kvfree_shrink(void)
 {
 	struct kvfree_domain *domain;
+	size_t before, after, nr = 0;
 	unsigned int online;
-	size_t nr = 0;
 
 	if (kvfree_freeing)
 		return 0;
 	online = kvfree_enter_wait("urcu_kvfree_shrink()");
 	kvfree_refill_hold();
-	kvfree_for_each_domain(domain)
-		nr += shrink_domain(domain);
+	before = urcu_kvfree_shrink_count();
+	kvfree_for_each_domain(domain) {
+		uint64_t freed = kvfree_count_freed(domain);
+
+		kvfree_barrier(domain);
+		kvfree_cache_drop(domain, true);
+		nr += (size_t) (kvfree_count_freed(domain) - freed);
+	}
+	after = urcu_kvfree_shrink_count();
 	kvfree_area_heed_limit();
 	kvfree_leave_wait(online);
-	return nr;
+	return nr + (after < before ? (before - after) / KVFREE_PAGE_BYTES : 0);
 }
