@@ -11,10 +11,6 @@
 #include "timer.h"
 #include "trace.h"
 
-static void refill_work(struct kvfree_work *work);
-
-struct kvfree_work kvfree_refill = { .fn = refill_work };
-
 static uint32_t hold;		/* atomic: when the back-off ends, in msec, or 0: none */
 
 /* ------------------------------------------------------------------ */
@@ -295,7 +291,7 @@ static bool make_blanks(struct kvfree_domain *domain)
 
 	kvfree_gate_open(&domain->blank_gate);
 	for (i = 0; i < KVFREE_BLANKS; i++) {
-		struct kvfree_record *record, *none = NULL;
+		struct kvfree_record *record;
 
 		/* Seq_cst: after the gate was opened; pairs with the gate of
 		 * kvfree_cache_request_blanks(). */
@@ -308,11 +304,9 @@ static bool make_blanks(struct kvfree_domain *domain)
 			kvfree_record_give_back(record);
 			return false;
 		}
-		/* Release: pairs with the acquire exchange of the claim. */
-		if (!__atomic_compare_exchange_n(&domain->blank[i], &none,
-				record, false, __ATOMIC_RELEASE,
-				__ATOMIC_RELAXED))
-			kvfree_record_give_back(record);
+		/* Release: pairs with the acquire exchange of the claim. Only this work, of which
+		 * one runs at a time, fills a slot. */
+		__atomic_store_n(&domain->blank[i], record, __ATOMIC_RELEASE);
 	}
 	return true;
 }
@@ -399,6 +393,8 @@ static void refill_work(struct kvfree_work *work)
 		return;
 	}
 }
+
+struct kvfree_work kvfree_refill = { .fn = refill_work };
 
 bool kvfree_refill_is_held(void)
 {
