@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "area.h"
-#include "reap.h"
 #include "service.h"
 
 /* A stash keeps at most this many bytes, or a single object. */

@@ -172,12 +172,10 @@ static bool tick_record(struct kvfree_record *record)
 	if (!kvfree_record_lock_few(record))
 		return true;
 	kvfree_hook(KVFREE_HOOK_TICK_LOCKED);
-	left = kvfree_record_close_all(record);
+	kvfree_record_close_all(record);
+	left = kvfree_cache_age(record, &spare);
 	for (list = 0; list < KVFREE_CLOSED_LISTS; list++)
-		if (record->closed[list].head)
-			left = true;
-	if (kvfree_cache_age(record, &spare))
-		left = true;
+		left |= record->closed[list].head != NULL;
 	kvfree_record_unlock(record);
 	kvfree_page_list_free(&record->domain->count.page, &spare);
 	return left;
@@ -206,8 +204,7 @@ static void tick_work(struct kvfree_work *work)
 
 	tick_count(domain);
 	kvfree_for_each_record(record, domain)
-		if (tick_record(record))
-			left = true;
+		left |= tick_record(record);
 	/* Relaxed: what is closed later arms the next tick. */
 	if (emergency || __atomic_load_n(&domain->uncovered, __ATOMIC_RELAXED))
 		kvfree_service_request_gp(domain);

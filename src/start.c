@@ -122,8 +122,7 @@ static bool lock_start(bool wait)
 static __attribute__((noinline)) int runtime_start(
 		const struct urcu_kvfree_attr *attr, bool wait)
 {
-	struct kvfree_tls *tls = &kvfree_tls;
-	unsigned char claiming = tls->claiming;
+	unsigned char claiming = kvfree_tls.claiming;
 	int ret = -1, cancel;
 
 	/* Not in a free function: exit and before_fork hold start_lock while they
@@ -136,7 +135,7 @@ static __attribute__((noinline)) int runtime_start(
 	}
 	/* An allocator hook that queues comes back here while the start
 	 * allocates: claiming tells it that this thread is busy. */
-	tls->claiming = 1;
+	kvfree_tls.claiming = 1;
 	kvfree_signal_fence();
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (lock_start(wait)) {
@@ -147,7 +146,7 @@ static __attribute__((noinline)) int runtime_start(
 	}
 	pthread_setcancelstate(cancel, NULL);
 	kvfree_signal_fence();
-	tls->claiming = claiming;
+	kvfree_tls.claiming = claiming;
 	return ret;
 }
 
