@@ -53,9 +53,8 @@ _Static_assert(URCU_KVFREE_MAX_OFFSET <= 1 << KVFREE_EMERGENCY_SHIFT,
 static inline void kvfree_emergency_push(struct kvfree_emergency **list,
 		void *ptr, size_t offset, unsigned int channel)
 {
-	struct kvfree_emergency *link;
+	struct kvfree_emergency *link = (void *) ((char *) ptr + offset);
 
-	link = (struct kvfree_emergency *) ((char *) ptr + offset);
 	link->where = offset | (uintptr_t) channel << KVFREE_EMERGENCY_SHIFT;
 	link->next = __atomic_load_n(list, __ATOMIC_RELAXED);
 	kvfree_hook(KVFREE_HOOK_EMERGENCY_LINKED);
