@@ -57,13 +57,17 @@ function num(x) {
 	return sprintf("%.3g", x)
 }
 
+function named(id) {
+	return index(" " rows " ", " " id " ") > 0
+}
+
 # Whether the caller of scripts/bench asked for this row: T and E8 have several.
 function wanted(id) {
+	if (named(id))
+		return 1
 	if (id ~ /^(E2|E2b|E3|E4|E12|E12b)$/)
-		id = "T"
-	else if (id == "P4")
-		id = "E8"
-	return index(" " rows " ", " " id " ") > 0
+		return named("T")
+	return id == "P4" && named("E8")
 }
 
 function line(id, what, target, measured, ratio, verdict) {
