@@ -57,6 +57,15 @@ compiles()
 	(cd "$1" && shift && $CC -std=gnu11 -fsyntax-only -Wall -Wextra -Werror $flags "$@" ./*.c)
 }
 
+# compiles_cxx FOLDER: where there is a C++ compiler
+compiles_cxx()
+{
+	cxx=$(setting CXX)
+	command -v "${cxx%% *}" >/dev/null 2>&1 || return 0
+	# shellcheck disable=SC2086 # words on purpose
+	(cd "$1" && $cxx -std=gnu++11 -fsyntax-only -Wall -Wextra -Werror $flags ./*.cpp)
+}
+
 # ----------------------------------------------------------------------
 
 fresh
@@ -64,6 +73,17 @@ migrate --dry-run forms.c >"$dir/diff" 2>/dev/null || fail "--dry-run: status $?
 same "$fixtures/before" "$dir/copy" "--dry-run changes files"
 patch -s -p1 -d "$dir/copy" <"$dir/diff" || fail "the diff cannot be applied"
 same "$fixtures/after/forms.c" "$dir/copy/forms.c" "the diff is wrong"
+
+# A folder, named from the root: C and C++ in it.
+fresh
+migrate --dry-run "$dir/copy" >"$dir/diff" 2>"$dir/said" || fail "--dry-run of a folder: status $?"
+grep -q 'patch -p1 -d / ' "$dir/said" || fail "how to apply the diff is not said"
+sed -n 's,^+++ [^/]*/,/,p' "$dir/diff" | while read -r name; do
+	[ -f "$name" ] || echo "$name"
+done >"$dir/wrong"
+[ ! -s "$dir/wrong" ] || fail "the diff names $(cat "$dir/wrong")"
+patch -s -p1 -d / <"$dir/diff" || fail "the diff of a folder cannot be applied"
+same "$fixtures/after" "$dir/copy" "the diff of a folder is wrong"
 
 fresh
 # shellcheck disable=SC2046 # words on purpose
@@ -75,6 +95,8 @@ same "$fixtures/summary" "$dir/summary" "the summary is different"
 compiles "$fixtures/before" || fail "the fixtures do not compile"
 compiles "$dir/copy" || fail "the result does not compile"
 compiles "$dir/copy" -DUSE_BP || fail "the result does not compile with bp"
+compiles_cxx "$fixtures/before" || fail "the fixtures of C++ do not compile"
+compiles_cxx "$dir/copy" || fail "the result does not compile as C++"
 
 # A second time.
 migrate . 2>"$dir/summary" || fail "second time: status $?"
@@ -93,4 +115,6 @@ for arguments in "--no-such-option" "" "-I"; do
 done
 migrate no-such-file 2>/dev/null && fail "status of a file that is not there"
 migrate --help | grep -q '^Usage: urcu-kvfree-migrate ' || fail "no --help"
+[ "$(migrate --version)" = "urcu-kvfree-migrate (liburcu-kvfree) $(setting VERSION)" ] ||
+	fail "--version"
 exit $failed

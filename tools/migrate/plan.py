@@ -92,7 +92,7 @@ class Program:
 
     def is_private(self, place, fn):
         """Whether a function is known only in its own file."""
-        return not place[0].endswith(".h") and self.is_static(place, fn)
+        return not place[0].endswith((".h", ".hh", ".hpp", ".hxx")) and self.is_static(place, fn)
 
     def defined(self, file, fn):
         """The places where the function is defined that file means by its name."""
@@ -107,7 +107,9 @@ class Program:
             raise Left("no function %s() is in these files" % fn)
         found = [table.get(place) for place in places]
         if None in found:
-            raise Left("%s() does more than free one object" % fn)
+            found_by = ", or finds it by something other than container_of"
+            raise Left("%s() does more than free one object%s" %
+                       (fn, "" if table is self.plain else found_by))
         for callback in found:
             if callback.release not in self.frees:
                 raise Left("%s() calls %s()" % (fn, callback.release))
