@@ -270,6 +270,21 @@ check_examples()
 # ----------------------------------------------------------------------
 # Formatting
 
+# Macros of two fonts put their arguments together without blanks: behind the name and its
+# comma the text goes on in a line of its own.
+check_blanks()
+{
+	local page
+
+	for page in "$man"/*.[137]; do
+		sed 's/"[^"]*"/""/g' "$page" | grep -nE -e '^\.[BIR][BIR] .*[),.;:] +[A-Za-z]' \
+			-e '^\.[BIR][BIR] (.* )?[A-Za-z]+ +[A-Za-z]+( |$)' >"$tmp/blanks" && {
+			cat "$tmp/blanks" >&2
+			wrong "${page##*/}: these lines are shown without blanks"
+		}
+	done
+}
+
 check_format()
 {
 	local page
@@ -297,5 +312,6 @@ check_references
 check_list
 check_prototypes
 check_examples
+check_blanks
 check_format
 test ! -e "$tmp/wrong"
