@@ -602,16 +602,29 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 /* ------------------------------------------------------------------ */
 /* Macros                                                             */
 
-/* 0 if @field of what @ptr points to is a struct rcu_head, else a compile error. A warning
- * would not do: compilers suppress those from the macros of system headers. */
+/* An error at compile time that says @text. A warning would not do: compilers suppress those
+ * from the macros of system headers. */
+#ifdef __cplusplus
+# define _urcu_kvfree_assert(condition, text)	static_assert(condition, text)
+#else
+# define _urcu_kvfree_assert(condition, text)	_Static_assert(condition, text)
+#endif
+
+/* Whether @field of what @ptr points to is a struct rcu_head. */
 #ifdef __cplusplus
 # define _urcu_kvfree_is_head(ptr, field)				\
-	(0 * sizeof(static_cast<const volatile struct rcu_head *>(	\
-			&(ptr)->field)))
+	__is_base_of(struct rcu_head, __typeof__((ptr)->field))
 #else
 # define _urcu_kvfree_is_head(ptr, field)				\
-	(0 * sizeof(char[__builtin_types_compatible_p(			\
-			__typeof__((ptr)->field), struct rcu_head) ? 1 : -1]))
+	__builtin_types_compatible_p(__typeof__((ptr)->field), struct rcu_head)
+#endif
+
+/* @offset if it is known at compile time, else 0: C allows heads[i] as a field. */
+#ifdef __cplusplus
+# define _urcu_kvfree_known(offset)	(offset)
+#else
+# define _urcu_kvfree_known(offset)					\
+	__builtin_choose_expr(__builtin_constant_p(offset), offset, 0)
 #endif
 
 /*
@@ -620,10 +633,16 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
  * Does not evaluate @ptr.
  */
 #define _urcu_kvfree_offset(ptr, field)					\
-	(__builtin_offsetof(__typeof__(*(ptr)), field) +		\
-	 0 * sizeof(char[__builtin_offsetof(__typeof__(*(ptr)), field) < \
-			URCU_KVFREE_MAX_OFFSET ? 1 : -1]) +		\
-	 _urcu_kvfree_is_head(ptr, field))
+	__extension__ ({						\
+		_urcu_kvfree_assert(_urcu_kvfree_is_head(ptr, field),	\
+			"the field is not a struct rcu_head");		\
+		_urcu_kvfree_assert(_urcu_kvfree_known(			\
+				__builtin_offsetof(__typeof__(*(ptr)), field)) < \
+					URCU_KVFREE_MAX_OFFSET,		\
+			"the offset of the struct rcu_head in its object " \
+			"is too large, see URCU_KVFREE_MAX_OFFSET");	\
+		__builtin_offsetof(__typeof__(*(ptr)), field);		\
+	})
 
 #define _urcu_kvfree_rcu_2(flavor, ptr)					\
 	urcu_kvfree_rcu_mightsleep_flavor(flavor, ptr)
@@ -663,12 +682,6 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 #define _urcu_kvfree_id_urcu_bp_flavor		5
 #define _urcu_kvfree_paste(a, b)	a##b
 #define _urcu_kvfree_id(flavor)		_urcu_kvfree_paste(_urcu_kvfree_id_, flavor)
-
-#ifdef __cplusplus
-# define _urcu_kvfree_assert(condition, text)	static_assert(condition, text)
-#else
-# define _urcu_kvfree_assert(condition, text)	_Static_assert(condition, text)
-#endif
 
 /* The flavor of the short names; an error if another flavor's map is in force by now. */
 #define _urcu_kvfree_flavor()						\

@@ -159,18 +159,20 @@ EOT
 
 rcu='urcu_kvfree_rcu(node, head)'
 channel='urcu_kvfree_rcu_channel(node, head, channel)'
+no_head='error.*the field is not a struct rcu_head'
+too_far='error.*the offset of the struct rcu_head in its object is too large'
 use 'struct rcu_head' 4088 "$rcu" | good offset-4088
-use 'struct rcu_head' 4096 "$rcu" | bad offset-4096
-use 'struct rcu_head' 100000 "$rcu" | bad offset-100000
+use 'struct rcu_head' 4096 "$rcu" | bad offset-4096 "$too_far" 1
+use 'struct rcu_head' 100000 "$rcu" | bad offset-100000 "$too_far" 1
 use 'struct rcu_head' 4088 "$channel" | good channel-offset-4088
-use 'struct rcu_head' 4096 "$channel" | bad channel-offset-4096
-use 'struct list_head { void *a, *b; }' 8 "$rcu" | bad wrong-type
-use 'int' 8 "$rcu" | bad int
-use 'void *' 8 "$rcu" | bad void-pointer-member
-use 'struct rcu_head *' 8 "$rcu" | bad pointer-to-a-head
-use 'struct list_head { void *a, *b; } const' 8 "$rcu" | bad const-wrong-type
-use 'int' 8 "$channel" | bad channel-int
-use 'struct list_head { void *a, *b; }' 8 "$channel" | bad channel-wrong-type
+use 'struct rcu_head' 4096 "$channel" | bad channel-offset-4096 "$too_far" 1
+use 'struct list_head { void *a, *b; }' 8 "$rcu" | bad wrong-type "$no_head" 1
+use 'int' 8 "$rcu" | bad int "$no_head" 1
+use 'void *' 8 "$rcu" | bad void-pointer-member "$no_head" 1
+use 'struct rcu_head *' 8 "$rcu" | bad pointer-to-a-head "$no_head" 1
+use 'struct list_head { void *a, *b; } const' 8 "$rcu" | bad const-wrong-type "$no_head" 1
+use 'int' 8 "$channel" | bad channel-int "$no_head" 1
+use 'struct list_head { void *a, *b; }' 8 "$channel" | bad channel-wrong-type "$no_head" 1
 use 'struct rcu_head' 8 'urcu_kvfree_rcu(node, tail)' | bad no-such-field
 use 'struct rcu_head' 8 'urcu_kvfree_rcu()' | bad no-argument
 use 'struct rcu_head' 8 'urcu_kvfree_rcu(node, head, head)' | bad three
@@ -301,7 +303,7 @@ kernel 'kfree_rcu(node, head); kvfree_rcu(node, head); kfree_rcu_mightsleep(node
 kernel 'kfree_rcu(node)' | bad kernel-one-argument
 kernel 'kvfree_rcu(node)' | bad kernel-one-argument-v
 kernel 'kfree_rcu_mightsleep(node, head)' | bad kernel-two-arguments
-kernel 'kvfree_rcu(node, front)' | bad kernel-wrong-type
+kernel 'kvfree_rcu(node, front)' | bad kernel-wrong-type "$no_head" 1
 kernel 'kfree_rcu(node, head)' urcu/kvfree.h | bad kernel-names-unasked
 
 system="-Werror -I$top_srcdir/include"
@@ -316,6 +318,8 @@ compilers="$CC -std=gnu89"
 is_cross || compilers="$compilers:gcc -std=gnu89:clang -std=gnu89"
 qualified | good gnu89
 late '#include <urcu/rculist.h>' "$short" | good gnu89-flavor
+use 'struct heads { struct rcu_head of[2]; }' 8 \
+	'urcu_kvfree_rcu(node, head.of[channel != NULL])' | good gnu89-variable-index
 printf '#include <urcu.h>\n#include <urcu/kvfree-compat.h>\n#include <urcu/rawcheck.h>\n' |
 	good gnu89-headers
 
