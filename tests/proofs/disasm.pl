@@ -42,13 +42,18 @@ if (@ARGV && $ARGV[0] eq '--tls=any') {
 	$any_tls = 1;
 	shift;
 }
-my $library = shift // die "usage: disasm.pl [--tls=any] LIBRARY\n";
+my $library = shift // die "Usage: disasm.pl [--tls=any] LIBRARY\n";
 my $objdump = $ENV{OBJDUMP} // 'objdump';
 my $readelf = $ENV{READELF} // 'readelf';
 my $failures = 0;
 
 sub skip { print "SKIP: @_\n"; exit 77 }
 sub fail { print "FAIL: @_\n"; $failures++ }
+
+unless (-r $library) {
+	fail("$library cannot be read: is the library built?");
+	exit 1;
+}
 
 sub lines_of
 {

@@ -21,4 +21,10 @@ test -e "$library" || {
 tls=
 grep -q '^#define KVFREE_TLS_INITIAL_EXEC 1' "$builddir/config.h" ||
 	tls=--tls=any
-exec perl "${top_srcdir:-.}/tests/proofs/disasm.pl" $tls "$library"
+disasm=${top_srcdir:-.}/tests/proofs/disasm.pl
+perl "$disasm" "$library.not-there" >/dev/null
+test $? -eq 1 || {
+	echo "FAIL: a library that is not there is no failure"
+	exit 1
+}
+exec perl "$disasm" $tls "$library"
