@@ -185,10 +185,11 @@ void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
  * caches hot.
  *
  * It may run or wait for a grace period, with the contract of synchronize_rcu():
- *  - when batch_bytes are queued (or three quarters to four times that, see there)
- *    and grace periods are short (under 200 us), or twice as much is queued and nobody
- *    runs one. If another thread runs one at that moment, the call may give up its
- *    processor once instead;
+ *  - at batch_bytes that wait (up to four times that where grace periods take 50 to
+ *    200 us and no cap is set; three quarters of it for a while after a thread that ran
+ *    one lost its processor) while grace periods are short (under 200 us), or at twice
+ *    as much when nobody runs one. If another thread runs one at that moment, the call
+ *    may give up its processor once instead;
  *  - when max_pending_bytes is set and reached;
  *  - when there is no memory for a page; it then frees @ptr itself.
  *
@@ -413,11 +414,10 @@ int urcu_kvfree_attr_set_drain_msec(struct urcu_kvfree_attr *attr,
 /*
  * A grace period is asked for at once when this many bytes of objects wait for one, those
  * of all threads that use the flavor together; 4096 to SIZE_MAX / 2, default 1 MiB, and at
- * most max_pending_bytes if that is set. Object sizes are estimated from samples. Without
- * max_pending_bytes, _mightsleep calls let up to four times as much wait where grace
- * periods take 50 to 200 us. With or without it, they let three quarters of batch_bytes wait
- * where the threads that run grace periods lose their processor, since more threads want
- * one than there are.
+ * most max_pending_bytes if that is set. Object sizes are estimated from samples.
+ * _mightsleep calls let more or less wait: up to four times that where grace periods take
+ * 50 to 200 us and no cap is set; three quarters of it for a while after a thread that ran
+ * one lost its processor.
  */
 int urcu_kvfree_attr_set_batch_bytes(struct urcu_kvfree_attr *attr,
 		size_t bytes);
