@@ -44,9 +44,12 @@ static unsigned int nthreads;	/* 0: not given */
 
 #define O bench_options
 static const struct option_entry entries[] = {
-	{ "scenario", TEXT, &O.scenario, 0, 0, "what to measure, see below" },
-	{ "reclaimer", TEXT, &O.reclaimer, 0, 0, "who frees, see below" },
-	{ "flavor", TEXT, &O.flavor, 0, 0, "memb, mb, qsbr or bp" },
+	{ "scenario", TEXT, &O.scenario, 0, 0,
+		"what to measure, see below (default scale)" },
+	{ "reclaimer", TEXT, &O.reclaimer, 0, 0,
+		"who frees, see below (default kvfree)" },
+	{ "flavor", TEXT, &O.flavor, 0, 0,
+		"memb, mb, qsbr or bp (default memb)" },
 	{ "kfree_nthreads", NUMBER, &nthreads, 1, BENCH_MAX_THREADS,
 		"updater threads (default: one per CPU)" },
 	{ "kfree_alloc_num", SIZE, &O.alloc_num, 1, 1u << 28,
@@ -130,7 +133,7 @@ static void print_help(void)
 		"  sync              synchronize_rcu() and free()\n"
 		"  none              free() at once, no deferral\n"
 		"  lock              spin trylock, store, unlock, by the C library\n"
-		"\nExit status: 0 measured, 1 objects were lost, 2 wrong use,\n"
+		"\nExit status: 0 measured, 1 objects were lost, 2 bad usage,\n"
 		"3 no memory or threads, 77 not built in.\n");
 }
 
@@ -220,8 +223,11 @@ int bench_parse_options(int argc, char **argv, int *status)
 		if (set_option(find_entry(longs[index].name), optarg))
 			return -1;
 	}
-	if (c != -1 || optind != argc) {
-		fprintf(stderr, "kvfreescale: see --help\n");
+	if (c != -1 || optind < argc) {
+		if (c == -1)
+			fprintf(stderr, "kvfreescale: unexpected argument '%s'\n",
+				argv[optind]);
+		fprintf(stderr, "Try 'kvfreescale --help'.\n");
 		return -1;
 	}
 	fill_defaults();

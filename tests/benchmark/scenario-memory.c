@@ -209,7 +209,7 @@ int scenario_footprint(const struct bench_ops *ops)
 
 	if (!(ops->flags & BENCH_KEEPS_OBJECTS)) {
 		fprintf(stderr, "kvfreescale: footprint needs a reclaimer "
-			"that keeps the objects\n");
+			"that keeps the objects: --reclaimer=kvfree-channel\n");
 		return BENCH_USAGE;
 	}
 	if (posix_memalign((void **) &threads, BENCH_CACHE_LINE,

@@ -75,12 +75,26 @@ if [ -f "$stall" ]; then
 	unset LD_PRELOAD
 fi
 
+# says PATTERN: the last run did.
+says()
+{
+	grep -q -e "$1" smoke.err.$$ || {
+		echo "FAIL: it does not say $1, but:"
+		cat smoke.err.$$
+		failed=1
+	}
+}
+
 # What it must refuse.
 expect 2 --scenario=nonsense
 expect 2 --reclaimer=nonsense
 expect 2 --flavor=nonsense --reclaimer=none
 expect 2 --scenario=table --reclaimer=call_rcu
 expect 2 --scenario=table --kfree_alloc_size=24
+expect 2 --scenario=footprint
+says --reclaimer=kvfree-channel
+expect 2 extra
+says "'extra'"
 expect 2 --busy=many
 expect 2 --kfree_loops=0
 expect 2 --kfree_loops=many
@@ -92,4 +106,10 @@ if ! grep -q '^smoke,7,scale,kvfree,memb,.*,mops,[0-9]' smoke.csv.$$; then
 	echo "FAIL: no result in the CSV file"
 	failed=1
 fi
+for default in scale kvfree memb; do
+	"$bench" --help | grep -q "(default $default)" || {
+		echo "FAIL: --help does not say that $default is a default"
+		failed=1
+	}
+done
 exit $failed

@@ -116,11 +116,16 @@ static const unsigned int shares[TORTURE_KINDS] = {
 	[TORTURE_CHURNERS] = 2,
 };
 
+static void see_help(void)
+{
+	fputs("Try 'kvfreetorture --help'.\n", stderr);
+	exit(TORTURE_EXIT_USAGE);
+}
+
 static void usage(const char *what, const char *arg)
 {
-	fprintf(stderr, "kvfreetorture: %s '%s'\n"
-		"Try 'kvfreetorture --help'.\n", what, arg);
-	exit(TORTURE_EXIT_USAGE);
+	fprintf(stderr, "kvfreetorture: %s '%s'\n", what, arg);
+	see_help();
 }
 
 static uint64_t number(const char *arg, uint64_t least, uint64_t most)
@@ -208,7 +213,7 @@ static void set_switch(struct options *o, int opt)
 		fputs(usage_text, stdout);
 		exit(fflush(stdout) ? TORTURE_EXIT_SETUP : EXIT_SUCCESS);
 	default:
-		usage("bad option, or one without its value", "");
+		see_help();	/* getopt_long() has said which option it is */
 	}
 }
 
