@@ -55,7 +55,7 @@ expect "three" 99 '^urcu-rawcheck: 4 findings, 3 with different stacks' \
 expect "--max-reports=1" 99 '^urcu-rawcheck: 4 findings, 3 with' \
 	"$rawcheck" --max-reports=1 "$scenario" three
 [ "$(grep -c '^BUG: ' "$work/err")" = 1 ] || fail "--max-reports=1: not 1"
-expect "--max-reports=x" 125 'want a number' "$rawcheck" --max-reports=x true
+expect "--max-reports=x" 125 'want a number$' "$rawcheck" --max-reports=x true
 expect "--trace-frames=1" 99 '^BUG: .* taken at violate' \
 	"$rawcheck" --trace-frames=1 "$scenario" once
 expect "--trace-frames=0" 125 'want a number from 1 to 12' \

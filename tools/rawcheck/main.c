@@ -99,9 +99,12 @@ static unsigned long rc_number(const char *option, const char *text,
 	errno = 0;
 	value = strtoul(text, &end, 10);
 	if (errno || end == text || *end || text[0] == '-' || value < min ||
-			value > max)
+			value > max) {
+		if (max == ULONG_MAX)
+			rc_die(RC_EXIT_FAILURE, "--%s=%s: want a number", option, text);
 		rc_die(RC_EXIT_FAILURE, "--%s=%s: want a number from %lu to %lu",
 				option, text, min, max);
+	}
 	return value;
 }
 
@@ -166,7 +169,7 @@ static void rc_set_option(int option, const char *value)
 		break;
 	case 'm':
 		rc_options.max_reports = rc_number("max-reports", value, 0,
-				ULONG_MAX - 1);
+				ULONG_MAX);
 		break;
 	case 's':
 		rc_add_suppression(value);
