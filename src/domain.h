@@ -38,7 +38,7 @@ struct kvfree_chain {
 struct kvfree_hands {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;		/* under lock: one closed, or held changed */
-	struct kvfree_hand *open;	/* under lock */
+	struct kvfree_hand *open;	/* under lock: the oldest first */
 	unsigned long last;		/* under lock: number of the youngest */
 	bool held;			/* under lock: none may open (fork.c) */
 };

@@ -31,13 +31,16 @@
 void kvfree_hand_open(struct kvfree_domain *domain, struct kvfree_hand *hand)
 {
 	struct kvfree_hands *hands = &domain->hands;
+	struct kvfree_hand **link;
 
 	kvfree_mutex_lock(&hands->lock, KVFREE_RANK_HANDS);
 	while (hands->held)
 		pthread_cond_wait(&hands->cond, &hands->lock);
 	hand->number = ++hands->last;
-	hand->next = hands->open;
-	hands->open = hand;
+	hand->next = NULL;
+	for (link = &hands->open; *link; link = &(*link)->next)
+		;
+	*link = hand;
 	kvfree_mutex_unlock(&hands->lock);
 }
 
@@ -54,18 +57,6 @@ void kvfree_hand_close(struct kvfree_domain *domain, struct kvfree_hand *hand)
 	kvfree_mutex_unlock(&hands->lock);
 }
 
-/* Whether a hand is open whose number is @number or less. Caller holds the lock. */
-static bool is_open_locked(const struct kvfree_hands *hands,
-		unsigned long number)
-{
-	const struct kvfree_hand *hand;
-
-	for (hand = hands->open; hand; hand = hand->next)
-		if (kvfree_gp_reached(number, hand->number))
-			return true;
-	return false;
-}
-
 void kvfree_hands_wait(struct kvfree_domain *domain)
 {
 	struct kvfree_hands *hands = &domain->hands;
@@ -73,7 +64,7 @@ void kvfree_hands_wait(struct kvfree_domain *domain)
 
 	kvfree_mutex_lock(&hands->lock, KVFREE_RANK_HANDS);
 	last = hands->last;
-	while (is_open_locked(hands, last))
+	while (hands->open && kvfree_gp_reached(last, hands->open->number))
 		pthread_cond_wait(&hands->cond, &hands->lock);
 	kvfree_mutex_unlock(&hands->lock);
 }
