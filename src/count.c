@@ -7,14 +7,9 @@
 
 #include "count.h"
 
-static uint64_t get(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
 uint64_t kvfree_count_owner_freed(struct kvfree_domain *domain)
 {
-	uint64_t nr = get(&domain->count.owner_freed);
+	uint64_t nr = kvfree_count_get(&domain->count.owner_freed);
 	struct kvfree_record *record;
 
 	/* Acquire: pairs with kvfree_record_freed(). */
@@ -34,7 +29,7 @@ uint64_t kvfree_count_freed(struct kvfree_domain *domain)
 
 uint64_t kvfree_count_leaked(struct kvfree_domain *domain)
 {
-	return get(&domain->count.leaked) + get(&domain->count.doubles);
+	return kvfree_count_get(&domain->count.leaked) + kvfree_count_get(&domain->count.doubles);
 }
 
 uint64_t kvfree_count_queued(struct kvfree_domain *domain, bool wait)
@@ -42,9 +37,10 @@ uint64_t kvfree_count_queued(struct kvfree_domain *domain, bool wait)
 	struct kvfree_record *record;
 	uint64_t nr;
 
-	nr = get(&domain->count.emergency) + get(&domain->count.inline_freed) +
-		get(&domain->count.doubles) +
-		get(&domain->count.retired_queued);
+	nr = kvfree_count_get(&domain->count.emergency) +
+		kvfree_count_get(&domain->count.inline_freed) +
+		kvfree_count_get(&domain->count.doubles) +
+		kvfree_count_get(&domain->count.retired_queued);
 	kvfree_for_each_record(record, domain) {
 		if (wait)
 			kvfree_record_lock(record);

@@ -18,6 +18,11 @@
 
 #include "record.h"
 
+static inline uint64_t kvfree_count_get(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
 /* Objects ever freed; of those, by owners; objects kept for good. */
 uint64_t kvfree_count_freed(struct kvfree_domain *domain);
 uint64_t kvfree_count_owner_freed(struct kvfree_domain *domain);

@@ -11,30 +11,19 @@
 #include "cache.h"
 #include "count.h"
 
-static uint64_t get(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
-/* Ticks since the first object of the page came. Ticks follow each other while anything
- * is pending, so they serve as a clock; raw calls cannot read one. */
-static unsigned int page_age(const struct kvfree_record *record,
-		const struct kvfree_page *page)
-{
-	return page ? __atomic_load_n(&record->domain->tick,
-			__ATOMIC_RELAXED) - page->opened_at : 0;
-}
-
-/* The age of the oldest page, in ticks. Caller holds the lock. */
+/* The age of the oldest page, in ticks since its first object came. Ticks follow each other while
+ * anything is pending, so they serve as a clock; raw calls cannot read one. Caller holds the lock. */
 static unsigned int record_age(const struct kvfree_record *record)
 {
-	unsigned int i, age, oldest = 0;
+	unsigned int now = __atomic_load_n(&record->domain->tick, __ATOMIC_RELAXED);
+	unsigned int i, oldest = 0;
 
 	for (i = 0; i < KVFREE_CHANNELS + KVFREE_CLOSED_LISTS; i++) {
-		age = page_age(record, i < KVFREE_CHANNELS ? record->open[i] :
-				record->closed[i - KVFREE_CHANNELS].head);
-		if (oldest < age)
-			oldest = age;
+		const struct kvfree_page *page = i < KVFREE_CHANNELS ? record->open[i] :
+			record->closed[i - KVFREE_CHANNELS].head;
+
+		if (page && oldest < now - page->opened_at)
+			oldest = now - page->opened_at;
 	}
 	return oldest;
 }
@@ -66,8 +55,7 @@ static void add_records(struct kvfree_domain *domain,
 		if (sum->oldest_msec < msec)
 			sum->oldest_msec = msec;
 		kvfree_record_unlock(record);
-		sum->recycled += __atomic_load_n(&record->nr_recycled,
-				__ATOMIC_RELAXED);
+		sum->recycled += kvfree_count_get(&record->nr_recycled);
 		if (__atomic_load_n(&record->state, __ATOMIC_RELAXED) ==
 		    KVFREE_RECORD_OWNED)
 			sum->threads++;
@@ -79,22 +67,22 @@ static void add_domain(struct kvfree_domain *domain,
 {
 	uint64_t freed = kvfree_count_freed(domain);
 	uint64_t leaked = kvfree_count_leaked(domain);
-	uint64_t longest = get(&domain->gp.longest_msec);
+	uint64_t longest = kvfree_count_get(&domain->gp.longest_msec);
 	uint64_t queued;
 
 	sum->owner_freed += kvfree_count_owner_freed(domain);
-	sum->inline_freed += get(&domain->count.inline_freed);
-	sum->emergency += get(&domain->count.emergency);
-	sum->pages += get(&domain->count.page.pages);
-	sum->pages_allocated += get(&domain->count.page.allocated);
-	sum->refills += get(&domain->count.refills);
-	sum->refill_failures += get(&domain->count.refill_failures);
-	sum->kicks += get(&domain->count.kicks);
-	sum->helped += get(&domain->count.helped);
-	sum->grace_periods += get(&domain->gp.count);
+	sum->inline_freed += kvfree_count_get(&domain->count.inline_freed);
+	sum->emergency += kvfree_count_get(&domain->count.emergency);
+	sum->pages += kvfree_count_get(&domain->count.page.pages);
+	sum->pages_allocated += kvfree_count_get(&domain->count.page.allocated);
+	sum->refills += kvfree_count_get(&domain->count.refills);
+	sum->refill_failures += kvfree_count_get(&domain->count.refill_failures);
+	sum->kicks += kvfree_count_get(&domain->count.kicks);
+	sum->helped += kvfree_count_get(&domain->count.helped);
+	sum->grace_periods += kvfree_count_get(&domain->gp.count);
 	sum->pending_bytes += __atomic_load_n(&domain->pending_bytes,
 			__ATOMIC_RELAXED);
-	sum->recycled += get(&domain->count.recycled);
+	sum->recycled += kvfree_count_get(&domain->count.recycled);
 	if (sum->grace_period_msec < longest)
 		sum->grace_period_msec = longest;
 	add_records(domain, sum);
@@ -119,7 +107,7 @@ int urcu_kvfree_get_stats_flavor(const struct rcu_flavor_struct *flavor,
 	kvfree_for_each_domain(domain)
 		if (!flavor || kvfree_domain_flavor(domain) == flavor)
 			add_domain(domain, &sum);
-	sum.large_bytes = get(&kvfree_area.bytes);
+	sum.large_bytes = kvfree_count_get(&kvfree_area.bytes);
 	memset(stats, 0, size);
 	memcpy(stats, &sum, size < sizeof(sum) ? size : sizeof(sum));
 	return 0;
