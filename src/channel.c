@@ -5,7 +5,7 @@
  * channel.c - free functions of the program
  */
 
-#include <string.h>
+#include <stdio.h>
 
 #include "barrier.h"
 
@@ -13,7 +13,6 @@ struct urcu_kvfree_channel *urcu_kvfree_channel_create(const char *name,
 		void (*free_bulk)(size_t nr, void **ptrs, void *priv),
 		void *priv)
 {
-	struct kvfree_channels *channels = &kvfree_channels;
 	struct urcu_kvfree_channel *channel = NULL;
 	unsigned int i;
 
@@ -21,20 +20,18 @@ struct urcu_kvfree_channel *urcu_kvfree_channel_create(const char *name,
 		errno = EINVAL;
 		return NULL;
 	}
-	kvfree_mutex_lock(&channels->lock, KVFREE_RANK_CHANNELS);
+	kvfree_mutex_lock(&kvfree_channels.lock, KVFREE_RANK_CHANNELS);
 	for (i = 0; i < URCU_KVFREE_MAX_CHANNELS && !channel; i++) {
-		if (channels->user[i].used)
+		if (kvfree_channels.user[i].used)
 			continue;
-		channel = &channels->user[i];
+		channel = &kvfree_channels.user[i];
 		channel->used = true;
 		channel->number = KVFREE_CHANNEL_USER + i;
 		channel->free_bulk = free_bulk;
 		channel->priv = priv;
-		memset(channel->name, 0, sizeof(channel->name));
-		strncpy(channel->name, name ? name : "",
-			sizeof(channel->name) - 1);
+		snprintf(channel->name, sizeof(channel->name), "%s", name ? name : "");
 	}
-	kvfree_mutex_unlock(&channels->lock);
+	kvfree_mutex_unlock(&kvfree_channels.lock);
 	if (!channel)
 		errno = ENOSPC;
 	return channel;
@@ -42,7 +39,6 @@ struct urcu_kvfree_channel *urcu_kvfree_channel_create(const char *name,
 
 int urcu_kvfree_channel_destroy(struct urcu_kvfree_channel *channel)
 {
-	struct kvfree_channels *channels = &kvfree_channels;
 	struct kvfree_domain *domain;
 	unsigned int online;
 
@@ -56,8 +52,8 @@ int urcu_kvfree_channel_destroy(struct urcu_kvfree_channel *channel)
 	kvfree_for_each_domain(domain)
 		kvfree_barrier(domain);
 	kvfree_leave_wait(online);
-	kvfree_mutex_lock(&channels->lock, KVFREE_RANK_CHANNELS);
+	kvfree_mutex_lock(&kvfree_channels.lock, KVFREE_RANK_CHANNELS);
 	channel->used = false;
-	kvfree_mutex_unlock(&channels->lock);
+	kvfree_mutex_unlock(&kvfree_channels.lock);
 	return 0;
 }
