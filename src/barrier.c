@@ -3,8 +3,6 @@
 
 /*
  * barrier.c - wait until all that was queued is freed
- *
- * See barrier.h.
  */
 
 #include "barrier.h"

@@ -3,8 +3,6 @@
 
 /*
  * gp.c - numbered grace periods
- *
- * See gp.h for the numbers and their order.
  */
 
 #include <stdbool.h>
@@ -123,8 +121,7 @@ void kvfree_gp_run(struct kvfree_gp *gp, const struct rcu_flavor_struct *flavor)
 	/* Relaxed: the tick's service compares it with the clock. */
 	__atomic_store_n(&gp->since_msec, begin / 1000000, __ATOMIC_RELAXED);
 	kvfree_hook(KVFREE_HOOK_GRACE_PERIOD_BEGIN);
-	/* Acq_rel: pairs with kvfree_gp_cookie(). Whoever was told this number
-	 * unlinked before; see gp.h. */
+	/* Acq_rel: pairs with kvfree_gp_cookie(). Whoever was told this number unlinked before. */
 	number = __atomic_add_fetch(&gp->started, 1, __ATOMIC_ACQ_REL);
 	kvfree_trace(grace_period_begun, gp, number);
 	kvfree_gp_synchronize(flavor);

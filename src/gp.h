@@ -70,8 +70,7 @@ struct kvfree_gp {
 /* The number of the first grace period that begins after now. Raw-safe. */
 static inline unsigned long kvfree_gp_cookie(struct kvfree_gp *gp)
 {
-	/* Acq_rel read-modify-write: pairs with the one in kvfree_gp_run();
-	 * see above. */
+	/* Acq_rel read-modify-write: pairs with the one in kvfree_gp_run(). */
 	return __atomic_fetch_add(&gp->started, 0, __ATOMIC_ACQ_REL) + 1;
 }
 
@@ -122,12 +121,10 @@ static inline bool kvfree_gp_is_short(const struct kvfree_gp *gp)
 }
 
 /*
- * How many quarters of the byte budget a clean caller lets go by before it runs a grace period.
- * One that interrupts all processors (by membarrier, above all in a virtual machine) takes as
- * long as a few thousand calls: saving some is worth the memory. Long ones are run by a thread
- * of the library and cost the caller nothing. Where runners lose their processor there are more
- * threads than processors: each keeps what it has pending until it runs again, and finds it
- * cold. There three quarters are enough.
+ * How many quarters of the byte budget a clean caller lets go by before it runs a grace period. Dear
+ * ones are worth some memory; long ones are run by a thread of the library and cost the caller
+ * nothing. Where runners lose their processor, what waits is cold when its owner runs again: three
+ * quarters are enough there.
  */
 static inline size_t kvfree_gp_quarters(const struct kvfree_gp *gp)
 {

@@ -3,8 +3,6 @@
 
 /*
  * reap.c - who frees what is ripe
- *
- * See reap.h for hands.
  */
 
 #include <limits.h>

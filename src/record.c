@@ -4,8 +4,6 @@
 /*
  * record.c - records: lock, open and closed pages, claim, leave
  *
- * See record.h for the locking discipline.
- *
  * A record is claimed in one of two ways. A clean call takes one that another thread left
  * (with all that is in it), or allocates one. A raw call cannot allocate; it takes
  * one of a few BLANK records that a worker put into the domain's slots. A signal handler
@@ -50,8 +48,7 @@ void kvfree_record_lock(struct kvfree_record *record)
 {
 	unsigned int tries = 0;
 
-	/* A SCHED_FIFO caller must sleep: yielding alone would never let a
-	 * SCHED_OTHER holder run. */
+	/* A SCHED_FIFO caller must sleep: yielding alone would never let a SCHED_OTHER holder run. */
 	while (!kvfree_record_trylock(record)) {
 		tries++;
 		if (tries < RELAX_TRIES)
