@@ -145,24 +145,14 @@ static void page_free(struct kvfree_domain *domain, struct kvfree_page *page,
 	kvfree_cache_recycle_try(spent);
 }
 
-/* Free the objects of @pages: on processor @cpu, where their owners run, or anywhere if it is
- * negative. */
-static void pages_free(struct kvfree_domain *domain, struct kvfree_page_list *pages, int cpu)
+static void pages_free(struct kvfree_domain *domain,
+		struct kvfree_page_list *pages, struct kvfree_page_list *spent)
 {
-	struct kvfree_page_list spent = { NULL, NULL, 0 };
 	struct kvfree_page *page;
 
-	while ((page = kvfree_page_list_pop(pages))) {
-		/* Relaxed: a hint. The policy of each owner is looked at, without a system call
-		 * if it is that of the last page. A tick looks whether a bound worker makes
-		 * progress. */
-		if (cpu >= 0 && kvfree_placement_follow(cpu,
-				__atomic_load_n(&page->record->tid, __ATOMIC_RELAXED)))
-			kvfree_tick_arm();
-		page_free(domain, page, &spent);
-	}
-	kvfree_cache_recycle(&spent);
-	kvfree_placement_release();
+	while ((page = kvfree_page_list_pop(pages)))
+		page_free(domain, page, spent);
+	kvfree_cache_recycle(spent);
 }
 
 /* ------------------------------------------------------------------ */
@@ -429,6 +419,26 @@ bool kvfree_piece_take(struct kvfree_domain *domain,
 	return piece_collect(domain, piece);
 }
 
+/* Free pages of malloc's objects on processor @cpu, where their owners run. */
+static void near_free(struct kvfree_domain *domain,
+		struct kvfree_page_list *pages, struct kvfree_page_list *spent,
+		int cpu)
+{
+	struct kvfree_page *page;
+
+	while ((page = kvfree_page_list_pop(pages))) {
+		/* Relaxed: a hint. The policy of each owner is looked at, without
+		 * a system call if it is that of the last page. A tick looks
+		 * whether a bound worker makes progress. */
+		if (kvfree_placement_follow(cpu, __atomic_load_n(
+				&page->record->tid, __ATOMIC_RELAXED)))
+			kvfree_tick_arm();
+		page_free(domain, page, spent);
+	}
+	kvfree_cache_recycle(spent);
+	kvfree_placement_release();
+}
+
 /* Free objects of the program's channels, and let another worker do so. Returns whether it
  * knows of more. */
 static bool user_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
@@ -436,7 +446,7 @@ static bool user_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
 	struct kvfree_page_list *pages = &piece->pages[KVFREE_CLOSED_USER];
 	bool more = pages->nr;
 
-	pages_free(domain, pages, -1);
+	pages_free(domain, pages, &piece->spent);
 	if (chain_piece(domain, KVFREE_EMERGENCY_USER, piece->completed,
 			PIECE_LINKS))
 		more = true;
@@ -451,12 +461,13 @@ static bool user_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
 bool kvfree_piece_free(struct kvfree_domain *domain,
 		struct kvfree_piece *piece)
 {
+	struct kvfree_page_list *near = &piece->pages[KVFREE_CLOSED_OWNER];
 	bool more;
 
 	kvfree_hook(KVFREE_HOOK_PIECE);
 	/* The program's free functions come last: nothing else waits for them. */
-	pages_free(domain, &piece->pages[KVFREE_CLOSED_OWNER], piece->cpu);
-	pages_free(domain, &piece->pages[KVFREE_CLOSED_LARGE], -1);
+	near_free(domain, near, &piece->spent, piece->cpu);
+	pages_free(domain, &piece->pages[KVFREE_CLOSED_LARGE], &piece->spent);
 	more = chain_piece(domain, KVFREE_EMERGENCY_BUILTIN, piece->completed,
 			PIECE_LINKS);
 	if (piece->lists == KVFREE_CLOSED_LISTS && user_free(domain, piece))
@@ -474,6 +485,7 @@ static void record_piece(struct kvfree_record *record,
 		unsigned long cookie)
 {
 	struct kvfree_page_list pages = { NULL, NULL, 0 };
+	struct kvfree_page_list spent = { NULL, NULL, 0 };
 	struct kvfree_hand hand;
 	unsigned int list;
 
@@ -483,7 +495,7 @@ static void record_piece(struct kvfree_record *record,
 		kvfree_record_take_pages(record, list, cookie,
 				PIECE_USER - pages.nr, &pages);
 	kvfree_record_unlock(record);
-	pages_free(record->domain, &pages, -1);
+	pages_free(record->domain, &pages, &spent);
 	kvfree_hand_close(record->domain, &hand);
 }
 

@@ -41,6 +41,7 @@ void kvfree_hands_release(struct kvfree_domain *domain);
 struct kvfree_piece {
 	struct kvfree_hand hand;
 	struct kvfree_page_list pages[KVFREE_CLOSED_LISTS];
+	struct kvfree_page_list spent;	/* emptied pages, of one record */
 	unsigned int nr;		/* pages in all */
 	unsigned int lists;		/* that it is taken from: so many, from the first */
 	unsigned long completed;	/* the number that is over */
