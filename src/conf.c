@@ -120,9 +120,11 @@ static int parse_value(const struct setting *s, const char *text, size_t *value)
 	return 0;
 }
 
+/* Atomic: a bit for each bad value of the environment. */
+static unsigned int reported;
+
 static void conf_environment(struct kvfree_conf *conf)
 {
-	static unsigned int reported;	/* under start_lock: a bit for each bad value */
 	unsigned int id;
 
 	for (id = 0; id < NR_SETTINGS; id++) {
@@ -133,10 +135,10 @@ static void conf_environment(struct kvfree_conf *conf)
 
 		if (!text || (parse_value(s, text, &value) == 0 && conf_set(conf, id, value) == 0))
 			continue;
-		if (!(reported & (1U << id)))
+		/* Relaxed: whichever start comes first says it. */
+		if (!(__atomic_fetch_or(&reported, 1U << id, __ATOMIC_RELAXED) & (1U << id)))
 			kvfree_warn("%s=%s is not a number from %zu to %zu, or contradicts another setting; ignored",
 				s->env, text, s->min, s->max);
-		reported |= 1U << id;
 	}
 }
 

@@ -28,7 +28,7 @@ struct kvfree_conf {
  * What a start uses: @attr's settings or the defaults, with the environment
  * on top. A bad environment value is ignored, and reported once per process.
  * Returns -1 with errno EINVAL for an @attr that urcu_kvfree_attr_create() did
- * not make. Caller holds start_lock.
+ * not make. Needs no lock.
  */
 int kvfree_conf_resolve(struct kvfree_conf *conf,
 		const struct urcu_kvfree_attr *attr);

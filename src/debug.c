@@ -32,11 +32,17 @@ static uintptr_t *table;
 /* The first of the slots that @key may lie in; NULL while there is no table. */
 static uintptr_t *window_of(uintptr_t key)
 {
-	/* Acquire: pairs with the release in kvfree_debug_start(). */
+	/* Acquire: pairs with the release in table_publish(). */
 	uintptr_t *slots = __atomic_load_n(&table, __ATOMIC_ACQUIRE);
 	uint64_t hash = key * 0x9e3779b97f4a7c15ULL;
 
 	return slots ? slots + (size_t) (hash >> 32) % (SLOTS - WINDOW) : NULL;
+}
+
+bool kvfree_debug_is_started(void)
+{
+	/* Acquire: pairs with the release in table_publish(). */
+	return __atomic_load_n(&table, __ATOMIC_ACQUIRE);
 }
 
 static void print_backtrace(void)
@@ -49,26 +55,38 @@ static void print_backtrace(void)
 #endif
 }
 
+/* Of starts that run at once, the first one's table is taken. */
+static void table_publish(uintptr_t *slots)
+{
+	uintptr_t *none = NULL;
+
+	/* Release: pairs with window_of(); the table exists. */
+	if (!__atomic_compare_exchange_n(&table, &none, slots, false,
+			__ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		munmap(slots, SLOTS * sizeof(*slots));
+}
+
 int kvfree_debug_start(void)
 {
 	void *slots;
 #ifdef __GLIBC__
 	void *frame;
+#endif
 
+	if (kvfree_debug_is_started())
+		return 0;
+#ifdef __GLIBC__
 	/* The first backtrace() of a process loads a library; later ones
-	 * allocate nothing, so a raw context may call it. */
+	 * allocate nothing, so a raw context may call it. Where there is a table, there
+	 * was one. */
 	backtrace(&frame, 1);
 #endif
-	/* Relaxed: start_lock orders it. */
-	if (__atomic_load_n(&table, __ATOMIC_RELAXED))
-		return 0;
 	slots = mmap(NULL, SLOTS * sizeof(*table),
 		PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (slots == MAP_FAILED)
 		return -1;
-	/* Release: pairs with window_of(). */
-	__atomic_store_n(&table, slots, __ATOMIC_RELEASE);
+	table_publish(slots);
 	return 0;
 }
 

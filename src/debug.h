@@ -27,8 +27,11 @@
 
 #include "util.h"
 
-/* Make the table, at a start with debugging on. 0, or -1 with errno. */
+/* Make the table, once, for a start with debugging on. 0, or -1 with errno. The first call
+ * asks the dynamic linker: no lock of the library is held. */
 int kvfree_debug_start(void);
+/* Whether there is a table. */
+bool kvfree_debug_is_started(void);
 
 /*
  * @ptr is being queued. False: it is queued already; that was reported, and the

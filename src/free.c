@@ -35,7 +35,12 @@ static const void *object_of(void *function)
 	return info.dli_fbase;
 }
 
-void kvfree_free_start(void)
+/*
+ * Which functions belong to the malloc() in use. Not at a start: dladdr() takes the
+ * dynamic linker's lock; see launch.c, and start_debugging() in start.c. Until this ran,
+ * the answers are those that are right for any malloc().
+ */
+static __attribute__((constructor)) void learn_malloc(void)
 {
 	const void *memory = object_of((void *) (uintptr_t) malloc);
 	const void *libc = object_of((void *) (uintptr_t) abort);
@@ -43,13 +48,13 @@ void kvfree_free_start(void)
 	/* A program with a malloc() of its own may have left these two to the C
 	 * library: then malloc_usable_size() would read memory that it does not
 	 * know, and the program's free() would not accept memory of
-	 * posix_memalign(). Relaxed: either answer
-	 * is right for what is queued before the first start. */
+	 * posix_memalign(). Relaxed: the answers from before stay right. */
 	__atomic_store_n(&sizes_known, memory ==
 			object_of((void *) (uintptr_t) malloc_usable_size),
 			__ATOMIC_RELAXED);
-	kvfree_page_start(memory == libc ||
-			libc != object_of((void *) (uintptr_t) posix_memalign));
+	if (memory == libc ||
+	    libc != object_of((void *) (uintptr_t) posix_memalign))
+		kvfree_page_use_memalign();
 }
 
 size_t kvfree_free_malloc_bytes(void *ptr)

@@ -43,8 +43,6 @@ void kvfree_free_objects(unsigned int channel, size_t nr, void **ptrs);
 /* Bytes that the object @ptr of @channel occupies, or 0 if unknown. Clean context. */
 size_t kvfree_free_bytes(unsigned int channel, void *ptr);
 
-/* At a start: which functions belong to the malloc() in use. */
-void kvfree_free_start(void);
 /* The object's size in malloc, or 0 if unknown. */
 size_t kvfree_free_malloc_bytes(void *ptr);
 

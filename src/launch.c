@@ -38,8 +38,9 @@ static int add_tls(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
-/* The dynamic linker is not asked later: in the child of a fork() its lock may be held by
- * a thread that is not there. What is loaded later is not in the stacks. */
+/* The dynamic linker is not asked later, but by the first start with debugging on: in the
+ * child of a fork() its lock may be held by a thread that is not there. What is loaded
+ * later is not in the stacks. */
 static __attribute__((constructor)) void learn(void)
 {
 	sched_getaffinity(0, sizeof(cpus), &cpus);

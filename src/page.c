@@ -7,12 +7,12 @@
 
 #include "page.h"
 
-static bool only_malloc;	/* atomic: free() does not accept posix_memalign()'s memory */
+static bool memalign_fits;	/* atomic: free() accepts memory of posix_memalign() */
 
-void kvfree_page_start(bool memalign)
+void kvfree_page_use_memalign(void)
 {
-	/* Relaxed: nothing is allocated before the first start. */
-	__atomic_store_n(&only_malloc, !memalign, __ATOMIC_RELAXED);
+	/* Relaxed: memory of malloc() is right, too. */
+	__atomic_store_n(&memalign_fits, true, __ATOMIC_RELAXED);
 }
 
 void *kvfree_page_memory(size_t size)
@@ -21,7 +21,7 @@ void *kvfree_page_memory(size_t size)
 	void *mem;
 
 	size = (size + line - 1) / line * line;
-	if (__atomic_load_n(&only_malloc, __ATOMIC_RELAXED))
+	if (!__atomic_load_n(&memalign_fits, __ATOMIC_RELAXED))
 		return malloc(size);
 	return posix_memalign(&mem, line, size) ? NULL : mem;
 }

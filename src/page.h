@@ -80,8 +80,8 @@ struct kvfree_page_count {
 	uint64_t allocated;	/* the same: ever */
 };
 
-/* At a start: whether free() accepts memory of posix_memalign(). */
-void kvfree_page_start(bool memalign);
+/* From now on, pages may be memory of posix_memalign(): free() accepts it. */
+void kvfree_page_use_memalign(void);
 /* Memory for free(), which shares no cache line with a neighbour if that is possible;
  * NULL if there is none. Clean context, no lock of the library held. */
 void *kvfree_page_memory(size_t size);

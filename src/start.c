@@ -55,22 +55,36 @@ static __attribute__((destructor)) void say_at_last(void)
 /* ------------------------------------------------------------------ */
 /* Start                                                              */
 
-/* Caller holds start_lock. */
-static int start_locked(const struct urcu_kvfree_attr *attr)
+/*
+ * If @conf or the settings in force ask for it. Not under start_lock: a constructor in
+ * dlopen() holds the dynamic linker's lock, for which this may wait, and may wait for
+ * start_lock in urcu_kvfree_init(). 0, or an error number.
+ */
+static int start_debugging(const struct kvfree_conf *conf)
 {
-	struct kvfree_conf conf;
+	if (!conf->debug && !kvfree_setting(debug))
+		return 0;
+	return kvfree_debug_start() ? errno : 0;
+}
 
+/* Caller holds start_lock. @error: of start_debugging(). */
+static int start_locked(const struct urcu_kvfree_attr *attr,
+		const struct kvfree_conf *conf, int error)
+{
 	if (kvfree_is_running())
 		return 0;
-	if (kvfree_conf_resolve(&conf, attr) || kvfree_record_make_key())
+	if (kvfree_record_make_key())
 		return -1;
 	/* A start without attributes keeps those of an earlier start, which had workers: the
 	 * child of a fork() and a start after exit go on as before. */
 	if (attr || !kvfree_setting(workers))
-		kvfree_conf_publish(&conf);
-	if (kvfree_setting(debug) && kvfree_debug_start())
+		kvfree_conf_publish(conf);
+	if (kvfree_setting(debug) && !kvfree_debug_is_started()) {
+		/* Without one here, another start asked for debugging meanwhile, and
+		 * had no memory for it. */
+		errno = error ? error : ENOMEM;
 		return -1;
-	kvfree_free_start();
+	}
 	if (kvfree_service_start())
 		return -1;
 	/* Release: pairs with kvfree_is_running(). */
@@ -118,12 +132,29 @@ static bool lock_start(bool wait)
 	return true;
 }
 
+static int start(const struct urcu_kvfree_attr *attr, bool wait)
+{
+	struct kvfree_conf conf;
+	int error, ret;
+
+	if (kvfree_conf_resolve(&conf, attr))
+		return -1;
+	error = start_debugging(&conf);
+	if (!lock_start(wait))
+		return -1;
+	ret = start_locked(attr, &conf, error);
+	if (ret && errno != EINVAL)
+		start_failed();
+	kvfree_mutex_unlock(&kvfree_start_lock);
+	return ret;
+}
+
 /* The caller saw that nothing runs. Not inlined: here raw code ends, for tests/proofs/disasm.pl. */
 static __attribute__((noinline)) int runtime_start(
 		const struct urcu_kvfree_attr *attr, bool wait)
 {
 	unsigned char claiming = kvfree_tls.claiming;
-	int ret = -1, cancel;
+	int ret, cancel;
 
 	/* Not in a free function: exit and before_fork hold start_lock while they
 	 * wait for free functions. */
@@ -136,12 +167,7 @@ static __attribute__((noinline)) int runtime_start(
 	kvfree_tls.claiming = 1;
 	kvfree_signal_fence();
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	if (lock_start(wait)) {
-		ret = start_locked(attr);
-		if (ret && errno != EINVAL)
-			start_failed();
-		kvfree_mutex_unlock(&kvfree_start_lock);
-	}
+	ret = start(attr, wait);
 	pthread_setcancelstate(cancel, NULL);
 	kvfree_signal_fence();
 	kvfree_tls.claiming = claiming;

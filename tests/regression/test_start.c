@@ -5,6 +5,8 @@
  * test_start.c - start, stop, starts that fail
  */
 
+#include <dlfcn.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -374,6 +376,71 @@ static int few_descriptors(void)
 }
 
 /* ------------------------------------------------------------------ */
+/* Beside a constructor that dlopen() runs                            */
+
+static sem_t constructs;
+static int starter;		/* atomic: its thread number */
+static int constructor_ret = -2;
+
+void in_constructor(void);
+
+/* It has done all that it can do while the dynamic linker's lock is held. */
+static bool starter_is_done_or_sleeps(void *unused)
+{
+	int tid = __atomic_load_n(&starter, __ATOMIC_SEQ_CST);
+
+	(void) unused;
+	return kvfree_is_running() || (tid && kvtest_sleeps(tid));
+}
+
+/* Called by the module's constructor. */
+void in_constructor(void)
+{
+	sem_post(&constructs);
+	if (kvtest_wait(starter_is_done_or_sleeps, NULL, KVTEST_LONG))
+		constructor_ret = urcu_kvfree_init(NULL);
+}
+
+static void *start_beside_a_constructor(void *ret)
+{
+	while (sem_wait(&constructs))
+		;
+	__atomic_store_n(&starter, kvtest_tid(), __ATOMIC_SEQ_CST);
+	*(int *) ret = urcu_kvfree_init(NULL);
+	return NULL;
+}
+
+static int constructor_that_starts(const char *debug)
+{
+	const char *builddir = getenv("top_builddir");
+	char path[4096];
+	pthread_t tid;
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/tests/regression/constructor-module.so",
+		builddir ? builddir : ".");
+	setenv("URCU_KVFREE_DEBUG", debug, 1);
+	sem_init(&constructs, 0, 0);
+	tid = kvtest_thread(start_beside_a_constructor, &ret);
+	if (!dlopen(path, RTLD_NOW)) {
+		fprintf(stderr, "%s\n", dlerror());
+		_exit(1);
+	}
+	kvtest_join(tid);
+	return ret || constructor_ret ? 2 : KVCHILD_OK;
+}
+
+static int plain_start_in_a_constructor(void)
+{
+	return constructor_that_starts("0");
+}
+
+static int debugged_start_in_a_constructor(void)
+{
+	return constructor_that_starts("1");
+}
+
+/* ------------------------------------------------------------------ */
 /* The child of a fork without hooks                                  */
 
 static void queue_more_than_a_budget(void)
@@ -452,6 +519,8 @@ static const struct kvchild_scenario scenarios[] = {
 	{ "calls_beside_a_start", calls_beside_a_start },
 	{ "bad_attribute", bad_attribute },
 	{ "few_descriptors", few_descriptors },
+	{ "plain_start_in_a_constructor", plain_start_in_a_constructor },
+	{ "debugged_start_in_a_constructor", debugged_start_in_a_constructor },
 	{ "raw_child", raw_child },
 	{ "small_raw_child", small_raw_child },
 	{ "child_that_starts", child_that_starts },
@@ -499,6 +568,14 @@ TEST(a_start_without_descriptors_fails_and_leaves_nothing)
 TEST(a_bad_attribute_is_einval_and_starts_nothing)
 {
 	assert_child("bad_attribute");
+}
+
+/* The first one finds the dynamic linker's lock taken, the second one what the first holds. */
+TEST(a_start_beside_that_of_a_constructor_in_dlopen_does_not_hang)
+{
+	kvtest_needs_proc();
+	assert_child("plain_start_in_a_constructor");
+	assert_child("debugged_start_in_a_constructor");
 }
 
 static void assert_child_says(const char *name, unsigned int lines)
@@ -553,6 +630,7 @@ int main(int argc, char **argv)
 		test(a_start_may_run_beside_calls),
 		test(exit_before_any_start_is_a_no_op),
 		test(a_bad_attribute_is_einval_and_starts_nothing),
+		test(a_start_beside_that_of_a_constructor_in_dlopen_does_not_hang),
 		test(a_child_whose_raw_calls_nobody_serves_says_so_once),
 	};
 	int ret = kvchild_main(argc, argv, scenarios);

@@ -5,6 +5,8 @@
  * test_debug.c - objects that are queued twice are found, told and leaked
  */
 
+#include <sys/mman.h>
+
 #include "cmocka-all.h"
 #include "debug.h"
 #include "kvarena.h"
@@ -17,6 +19,32 @@
 FIXTURE(begin)
 {
 	return kvfree_debug_start();
+}
+
+void *__real_mmap(void *addr, size_t size, int prot, int flags, int fd,
+		off_t offset);
+void *__wrap_mmap(void *addr, size_t size, int prot, int flags, int fd,
+		off_t offset);
+
+/* What happens once at the next mmap(), before it returns. */
+static void (*beside_mmap)(void);
+static bool mmap_fails;
+static void *mapped;
+
+void *__wrap_mmap(void *addr, size_t size, int prot, int flags, int fd,
+		off_t offset)
+{
+	void (*beside)(void) = beside_mmap;
+
+	beside_mmap = NULL;
+	if (beside)
+		beside();
+	if (mmap_fails) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	mapped = __real_mmap(addr, size, prot, flags, fd, offset);
+	return mapped;
 }
 
 /* ------------------------------------------------------------------ */
@@ -131,6 +159,47 @@ static void start(enum urcu_kvfree_debug how)
 	urcu_kvfree_attr_destroy(attr);
 }
 
+static int queued_beside;
+
+static void start_and_queue(void)
+{
+	if (kvfree_debug_start() || !kvfree_debug_queue(&queued_beside))
+		abort();
+}
+
+/* Two threads start at once: the one that is late takes the other one's table. */
+static int two_starts_at_once(void)
+{
+	beside_mmap = start_and_queue;
+	if (kvfree_debug_start())
+		return 1;
+	if (kvfree_debug_queue(&queued_beside))
+		return 2;
+	/* The late one's is unmapped. */
+	return msync(mapped, 1, MS_ASYNC) == -1 && errno == ENOMEM ?
+		KVCHILD_OK : 3;
+}
+
+/* A start that fails keeps its settings: the next one is with debugging, too. */
+static int no_memory_for_the_table(void)
+{
+	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+	int object;
+
+	urcu_kvfree_attr_set_debug(attr, URCU_KVFREE_DEBUG_ON);
+	mmap_fails = true;
+	if (urcu_kvfree_init(attr) != -1 || errno != ENOMEM)
+		return 1;
+	mmap_fails = false;
+	urcu_kvfree_attr_destroy(attr);
+	if (urcu_kvfree_init(NULL) || !kvfree_debug_queue(&object) ||
+	    kvfree_debug_queue(&object))
+		return 2;
+	kvfree_debug_forget(&object);
+	urcu_kvfree_exit();
+	return KVCHILD_OK;
+}
+
 /* Every pair of calls, on each flavor: freed once, one of the two leaked. */
 static int double_free(enum urcu_kvfree_debug how)
 {
@@ -196,6 +265,8 @@ static const struct kvchild_scenario scenarios[] = {
 	{ "without_a_table", without_a_table },
 	{ "the_second_of_two", the_second_of_two },
 	{ "threads_at_once", threads_at_once },
+	{ "two_starts_at_once", two_starts_at_once },
+	{ "no_memory_for_the_table", no_memory_for_the_table },
 	{ "double_free_on", double_free_on },
 	{ "ordinary_use", ordinary_use },
 	{ NULL, NULL },
@@ -227,6 +298,16 @@ TEST(threads_that_queue_the_same_object_do_not_both_succeed)
 
 	assert_int_equal(kvchild_run("threads_at_once", err, sizeof(err)),
 		KVCHILD_OK);
+}
+
+TEST(starts_at_once_make_one_table)
+{
+	assert_says("two_starts_at_once", 1);
+}
+
+TEST(a_start_without_memory_for_the_table_fails)
+{
+	assert_says("no_memory_for_the_table", 2);
 }
 
 TEST(an_object_that_is_queued_twice_is_freed_once)
@@ -266,6 +347,8 @@ int main(int argc, char **argv)
 		test(without_a_table_everything_may_be_queued),
 		test(a_double_queueing_is_told_once_and_refused),
 		test(threads_that_queue_the_same_object_do_not_both_succeed),
+		test(starts_at_once_make_one_table),
+		test(a_start_without_memory_for_the_table_fails),
 		test(an_object_that_is_queued_twice_is_freed_once),
 		test(ordinary_use_is_not_told),
 		cmocka_unit_test(

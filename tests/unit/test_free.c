@@ -47,7 +47,6 @@ FIXTURE(begin)
 {
 	memset(&seen, 0, sizeof(seen));
 	watched = NULL;
-	kvfree_free_start();
 	channel = urcu_kvfree_channel_create("sees", see, &seen);
 	return channel ? 0 : -1;
 }
@@ -108,6 +107,21 @@ TEST(the_large_channel_gives_memory_back)
 
 /* ------------------------------------------------------------------ */
 /* Sizes                                                              */
+
+static char early_object[64];
+static size_t early_bytes = 1;
+
+/* Before the constructors of the library. */
+static __attribute__((constructor(101))) void ask_early(void)
+{
+	early_bytes = kvfree_free_malloc_bytes(early_object);
+}
+
+/* What a program's own constructor frees may be of a malloc() that is not known yet. */
+TEST(before_the_librarys_constructor_no_size_is_known)
+{
+	assert_int_equal(early_bytes, 0);
+}
 
 TEST(mallocs_objects_have_the_size_that_malloc_says)
 {
@@ -189,6 +203,7 @@ int main(void)
 		test(a_thread_in_a_free_function_is_known_to_be),
 		test(mallocs_channel_frees_each),
 		test(the_large_channel_gives_memory_back),
+		test(before_the_librarys_constructor_no_size_is_known),
 		test(mallocs_objects_have_the_size_that_malloc_says),
 		test(large_objects_have_the_size_that_the_range_says),
 		test(objects_of_the_programs_own_channels_have_no_known_size),

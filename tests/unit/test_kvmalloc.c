@@ -66,7 +66,6 @@ FIXTURE(begin)
 	kvfree_conf.batch_bytes = 1 << 20;
 	kvfree_conf.min_cached_pages = 0;
 	kvfree_conf.recycle = 1;
-	kvfree_free_start();
 	domain = kvfree_domain_get(&kvgp_flavor);
 	record = kvfree_record_get_clean(domain);
 	recycled_before = recycled();

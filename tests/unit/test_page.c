@@ -43,6 +43,24 @@ TEST(a_page_is_empty_aligned_and_counted)
 	assert_int_equal(count.allocated, ever + 1);
 }
 
+static unsigned long early_calls = 1;
+static struct kvfree_page_count early_count;
+
+/* Before anybody has said that free() accepts memory of posix_memalign(). */
+static __attribute__((constructor(101))) void make_an_early_page(void)
+{
+	struct kvfree_page *page = kvfree_page_alloc(&early_count);
+
+	early_calls = kvfault_memory_called();
+	kvfree_page_free(&early_count, page);
+}
+
+TEST(until_it_is_said_that_memalign_fits_a_page_is_mallocs)
+{
+	assert_int_equal(early_count.allocated, 1);
+	assert_int_equal(early_calls, 0);
+}
+
 TEST(freeing_no_page_is_a_no_op)
 {
 	uint64_t before = pages();
@@ -120,6 +138,7 @@ int main(void)
 		cmocka_unit_test(
 			a_page_holds_as_many_pointers_as_4096_bytes_can),
 		cmocka_unit_test(a_page_is_empty_aligned_and_counted),
+		cmocka_unit_test(until_it_is_said_that_memalign_fits_a_page_is_mallocs),
 		cmocka_unit_test(freeing_no_page_is_a_no_op),
 		cmocka_unit_test(
 			without_memory_there_is_no_page_and_none_is_counted),
@@ -128,5 +147,6 @@ int main(void)
 		cmocka_unit_test(a_list_of_pages_is_freed_as_a_whole),
 	};
 
+	kvfree_page_use_memalign();
 	return kvtest_run(tests);
 }
