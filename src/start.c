@@ -137,13 +137,14 @@ static int start(const struct urcu_kvfree_attr *attr, bool wait)
 	struct kvfree_conf conf;
 	int error, ret;
 
+	/* A bad attribute: nothing was tried. The system's EINVAL is a start that failed. */
 	if (kvfree_conf_resolve(&conf, attr))
 		return -1;
 	error = start_debugging(&conf);
 	if (!lock_start(wait))
 		return -1;
 	ret = start_locked(attr, &conf, error);
-	if (ret && errno != EINVAL)
+	if (ret)
 		start_failed();
 	kvfree_mutex_unlock(&kvfree_start_lock);
 	return ret;

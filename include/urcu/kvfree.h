@@ -121,8 +121,8 @@ extern const struct rcu_flavor_struct urcu_bp_flavor;
  * parent, or the defaults. The library keeps no reference to it.
  *
  * Returns 0, also when the library runs already (@attr is then ignored), or
- * -1 with errno: EINVAL for a bad attribute; EAGAIN, EMFILE, ENFILE, ENOMEM or
- * EPERM as the failing system call left it; EDEADLK in a free function that runs
+ * -1 with errno: EINVAL for a bad attribute; EAGAIN, EMFILE, ENFILE, ENOMEM, EPERM
+ * or another one as the failing system call left it; EDEADLK in a free function that runs
  * while urcu_kvfree_exit() stops the library. After a failure nothing is left
  * running, and what was queued before waits for a later start.
  *

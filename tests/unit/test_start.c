@@ -5,6 +5,9 @@
  * test_start.c - start and exit
  */
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "cmocka-all.h"
 #include "conf.h"
 #include "kvarena.h"
@@ -87,6 +90,35 @@ static int exit_in_a_free_function(void)
 	return !inside || !kvfree_is_running();
 }
 
+/*
+ * The pipe can be made and not be moved, which is EINVAL. That is no bad attribute: raw calls
+ * do not try again, and clean calls wait before they do.
+ */
+static int no_descriptor_above_stderr(void)
+{
+	struct rlimit saved, few;
+
+	if (getrlimit(RLIMIT_NOFILE, &saved))
+		return 1;
+	few = saved;
+	few.rlim_cur = STDERR_FILENO + 1;
+	close(STDIN_FILENO);
+	close(STDOUT_FILENO);
+	if (setrlimit(RLIMIT_NOFILE, &few))
+		return 2;
+	errno = 0;
+	if (urcu_kvfree_init(NULL) != -1 || errno != EINVAL)
+		return 3;
+	setrlimit(RLIMIT_NOFILE, &saved);
+	queue_raw(1);
+	if (kvfree_is_running())
+		return 4;
+	urcu_kvfree_rcu_mightsleep_flavor(rcu, kvarena_object());
+	if (kvfree_is_running())
+		return 5;
+	return urcu_kvfree_init(NULL) ? 6 : KVCHILD_OK;
+}
+
 static int nothing_starts(void);
 
 static const struct kvchild_scenario scenarios[] = {
@@ -95,6 +127,7 @@ static const struct kvchild_scenario scenarios[] = {
 	{ "registering_starts", registering_starts },
 	{ "counters_do_not_start", counters_do_not_start },
 	{ "exit_in_a_free_function", exit_in_a_free_function },
+	{ "no_descriptor_above_stderr", no_descriptor_above_stderr },
 	{ "nothing_starts", nothing_starts },
 	{ NULL, NULL },
 };
@@ -445,6 +478,11 @@ TEST(a_start_that_fails_is_told_once_and_clean_calls_free)
 	assert_says("nothing_starts", 1);
 }
 
+TEST(a_start_that_fails_with_einval_is_told_and_not_tried_at_once)
+{
+	assert_says("no_descriptor_above_stderr", 1);
+}
+
 TEST(exit_in_a_free_function_is_told_and_ignored)
 {
 	assert_says("exit_in_a_free_function", 1);
@@ -473,6 +511,7 @@ int main(int argc, char **argv)
 		test(exit_can_be_called_twice_and_followed_by_a_start),
 		test(a_thread_may_outlive_an_exit),
 		test(exit_frees_what_free_functions_queue_meanwhile),
+		test(a_start_that_fails_with_einval_is_told_and_not_tried_at_once),
 		test(exit_in_a_free_function_is_told_and_ignored),
 	};
 	int ret = kvchild_main(argc, argv, scenarios);
