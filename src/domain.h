@@ -139,12 +139,15 @@ static inline void kvfree_domain_unpend(struct kvfree_domain *domain,
 	__atomic_fetch_sub(&domain->pending_bytes, bytes, __ATOMIC_RELAXED);
 }
 
-/* Whether as much waits for a grace period to begin as @quarters of the budget. */
+/* Whether as much waits for a grace period to begin as @quarters of the budget. Nothing
+ * never does, also before the first start, when the budget is 0. */
 static inline bool kvfree_domain_over_budget(struct kvfree_domain *domain,
 		size_t quarters)
 {
 	/* Relaxed: a hint, looked at again with the next page. */
-	return __atomic_load_n(&domain->uncovered, __ATOMIC_RELAXED) / quarters >=
+	size_t waits = __atomic_load_n(&domain->uncovered, __ATOMIC_RELAXED);
+
+	return waits && waits / quarters >=
 		kvfree_setting(batch_bytes) / KVFREE_ONE_BUDGET;
 }
 

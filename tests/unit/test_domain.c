@@ -337,6 +337,15 @@ TEST(the_budget_is_full_at_batch_bytes)
 	assert_true(kvfree_domain_over_budget(domain, 2 * KVFREE_ONE_BUDGET));
 }
 
+/* As it is before the first start. */
+TEST(nothing_is_over_no_budget)
+{
+	__atomic_store_n(&kvfree_conf.batch_bytes, 0, __ATOMIC_RELAXED);
+	assert_false(kvfree_domain_over_budget(domain, KVFREE_ONE_BUDGET));
+	closed(1);
+	assert_true(kvfree_domain_over_budget(domain, 1));
+}
+
 TEST(a_page_may_take_more_of_the_budget_than_it_has_bytes)
 {
 	kvfree_domain_closed(domain, 64, 10000);
@@ -569,6 +578,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(who_may_not_wait_is_left_online),
 		test(a_grace_period_is_counted),
 		test(the_budget_is_full_at_batch_bytes),
+		test(nothing_is_over_no_budget),
 		test(a_page_may_take_more_of_the_budget_than_it_has_bytes),
 		test(what_is_covered_is_pending_until_it_is_freed),
 		test(a_run_serves_all_requests_before_its_number_moves),

@@ -70,6 +70,14 @@ static int counters_do_not_start(void)
 	return kvfree_is_running();
 }
 
+/* Nor do they say anything at the end of the process. */
+static int waiting_for_nothing_does_not_start(void)
+{
+	urcu_kvfree_rcu_barrier_flavor(rcu);
+	urcu_kvfree_unregister_thread_flavor(rcu);
+	return kvfree_is_running();
+}
+
 static void *inside;
 
 static void exit_inside(size_t nr, void **ptrs, void *priv)
@@ -126,6 +134,8 @@ static const struct kvchild_scenario scenarios[] = {
 	{ "clean_call_starts", clean_call_starts },
 	{ "registering_starts", registering_starts },
 	{ "counters_do_not_start", counters_do_not_start },
+	{ "waiting_for_nothing_does_not_start",
+		waiting_for_nothing_does_not_start },
 	{ "exit_in_a_free_function", exit_in_a_free_function },
 	{ "no_descriptor_above_stderr", no_descriptor_above_stderr },
 	{ "nothing_starts", nothing_starts },
@@ -150,6 +160,7 @@ TEST(the_first_deferring_call_of_a_process_starts)
 TEST(calls_that_defer_nothing_do_not_start)
 {
 	assert_says("counters_do_not_start", 0);
+	assert_says("waiting_for_nothing_does_not_start", 0);
 }
 
 TEST(a_raw_call_does_not_start_what_was_stopped)
