@@ -159,13 +159,14 @@ int kvfree_conf_resolve(struct kvfree_conf *conf,
 	return 0;
 }
 
-void kvfree_conf_publish(struct kvfree_conf *conf)
+void kvfree_conf_publish(const struct kvfree_conf *conf)
 {
+	struct kvfree_conf from = *conf;
 	unsigned int id;
 
 	/* Relaxed: each setting stands on its own. */
 	for (id = 0; id < NR_SETTINGS; id++)
-		__atomic_store_n(field_of(&kvfree_conf, id), *field_of(conf, id), __ATOMIC_RELAXED);
+		__atomic_store_n(field_of(&kvfree_conf, id), *field_of(&from, id), __ATOMIC_RELAXED);
 }
 
 struct urcu_kvfree_attr *urcu_kvfree_attr_create(void)

@@ -34,7 +34,7 @@ int kvfree_conf_resolve(struct kvfree_conf *conf,
 		const struct urcu_kvfree_attr *attr);
 
 /* Make @conf what kvfree_setting() reads. Caller holds start_lock. */
-void kvfree_conf_publish(struct kvfree_conf *conf);
+void kvfree_conf_publish(const struct kvfree_conf *conf);
 
 extern struct kvfree_conf kvfree_conf;	/* atomic, each setting by itself */
 
