@@ -120,8 +120,27 @@ static int parse_value(const struct setting *s, const char *text, size_t *value)
 	return 0;
 }
 
-/* Atomic: a bit for each bad value of the environment. */
-static unsigned int reported;
+/* Once for each setting of the environment. */
+static void report(enum setting_id id, const char *text, bool contradicts)
+{
+	static unsigned int reported;	/* atomic: a bit for each */
+	const struct setting *s = &settings[id];
+	char words[64] = "";
+	unsigned int i;
+
+	/* Relaxed: whichever start comes first says it. */
+	if (__atomic_fetch_or(&reported, 1U << id, __ATOMIC_RELAXED) & (1U << id))
+		return;
+	for (i = 0; i < WORDS; i++)
+		if (s->word[i])
+			strcat(strcat(words, " or "), s->word[i]);
+	if (contradicts)
+		kvfree_warn("%s=%s is ignored: max_pending_bytes may not be below batch_bytes",
+			s->env, text);
+	else
+		kvfree_warn("%s=%s is ignored: want a number from %zu to %zu%s", s->env, text,
+			s->min, s->max, words);
+}
 
 static void conf_environment(struct kvfree_conf *conf)
 {
@@ -133,12 +152,12 @@ static void conf_environment(struct kvfree_conf *conf)
 		const char *text = secure_getenv(s->env);
 		size_t value;
 
-		if (!text || (parse_value(s, text, &value) == 0 && conf_set(conf, id, value) == 0))
+		if (!text)
 			continue;
-		/* Relaxed: whichever start comes first says it. */
-		if (!(__atomic_fetch_or(&reported, 1U << id, __ATOMIC_RELAXED) & (1U << id)))
-			kvfree_warn("%s=%s is not a number from %zu to %zu, or contradicts another setting; ignored",
-				s->env, text, s->min, s->max);
+		if (parse_value(s, text, &value))
+			report(id, text, false);
+		else if (conf_set(conf, id, value))
+			report(id, text, conf_contradicts(conf, id, value));
 	}
 }
 

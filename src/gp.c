@@ -207,7 +207,7 @@ bool kvfree_gp_stall_check(struct kvfree_gp *gp,
 	/* now may be a moment earlier. */
 	if (now < since || now - since < gp->stall_msec)
 		return true;
-	if (kvfree_report("a grace period of %s has lasted %llu s: a reader does not leave its section; grace period %llu is waited for, %llu objects are pending",
+	if (kvfree_report("a grace period of %s has lasted %llu s: a reader does not leave its section; grace period %llu is waited for, objects pending: %llu",
 			flavor_name(flavor),
 			(unsigned long long) (now - since) / 1000,
 			(unsigned long long) kvfree_gp_completed(gp) + 1,

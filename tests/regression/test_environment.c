@@ -161,6 +161,18 @@ TEST(each_bad_value_is_one_line_and_the_default)
 	}
 }
 
+TEST(what_is_told_says_what_would_do)
+{
+	setenv("URCU_KVFREE_PLACEMENT", "far", 1);
+	assert_lines("starts_with_defaults", 1,
+		"URCU_KVFREE_PLACEMENT=far is ignored: want a number from 0 to 1 or near or float");
+	unsetenv("URCU_KVFREE_PLACEMENT");
+	setenv("URCU_KVFREE_MAX_PENDING_BYTES", "4096", 1);
+	assert_lines("starts_with_defaults", 1,
+		"ignored: max_pending_bytes may not be below batch_bytes");
+	unsetenv("URCU_KVFREE_MAX_PENDING_BYTES");
+}
+
 TEST(every_kind_of_bad_value_is_told)
 {
 	static const char *const bad[] = { "", " ", "-1", "0", "4095",
@@ -279,6 +291,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		test(each_bad_value_is_one_line_and_the_default),
+		test(what_is_told_says_what_would_do),
 		test(every_kind_of_bad_value_is_told),
 		test(a_cap_below_the_budget_is_told),
 		test(a_value_of_any_length_is_told_in_one_line),

@@ -755,7 +755,7 @@ TEST(a_stall_is_reported_once_with_all_that_is_known)
 	assert_reports("reports_once", 1);
 	assert_non_null(strstr(err, "a grace period of urcu_mb_flavor has"));
 	assert_non_null(strstr(err, "grace period 1 is waited for"));
-	assert_non_null(strstr(err, "77 objects are pending"));
+	assert_non_null(strstr(err, "objects pending: 77"));
 }
 
 TEST(a_flavor_of_the_programs_own_has_no_name)
