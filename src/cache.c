@@ -38,13 +38,11 @@ struct kvfree_page *kvfree_cache_pop(struct kvfree_record *record)
 }
 
 /* Caller holds the lock. */
-static bool push_if_short(struct kvfree_record *record,
-		struct kvfree_page *page)
+static bool push_if_short(struct kvfree_record *record, struct kvfree_page *page)
 {
 	if (record->pages_out)
 		record->pages_out--;
-	if (record->nr_cached >= record->target ||
-	    !kvfree_record_has_use(record))
+	if (record->nr_cached >= record->target || !kvfree_record_has_use(record))
 		return false;
 	kvfree_cache_push(record, page);
 	return true;
@@ -124,11 +122,9 @@ void kvfree_cache_trim(struct kvfree_record *record, unsigned int keep,
  * more than others, or by a quarter if nothing was used. A cache that is not used for long
  * shrinks to one page. While memory is short there is no lower limit.
  */
-bool kvfree_cache_age(struct kvfree_record *record,
-		struct kvfree_page_list *spare)
+bool kvfree_cache_age(struct kvfree_record *record, struct kvfree_page_list *spare)
 {
-	unsigned int least = kvfree_refill_is_held() ? 0 :
-		kvfree_setting(min_cached_pages);
+	unsigned int least = kvfree_refill_is_held() ? 0 : kvfree_setting(min_cached_pages);
 	unsigned int used = record->pages_used;
 
 	record->pages_used = record->pages_out = 0;
@@ -145,8 +141,7 @@ bool kvfree_cache_age(struct kvfree_record *record,
 		record->target = KVFREE_MAX_TARGET;
 	if (record->target < least || record->idle_ticks == KVFREE_IDLE_TICKS)
 		record->target = least;
-	kvfree_cache_trim(record, kvfree_record_has_use(record) ?
-			record->target : 0, spare);
+	kvfree_cache_trim(record, kvfree_record_has_use(record) ? record->target : 0, spare);
 	return record->nr_cached > 1 && record->idle_ticks < KVFREE_IDLE_TICKS;
 }
 
@@ -192,10 +187,8 @@ void kvfree_cache_request(struct kvfree_record *record)
 void kvfree_cache_request_blanks(struct kvfree_domain *domain)
 {
 	/* Seq_cst: as in kvfree_cache_request(). The empty slot is the request. */
-	if (kvfree_setting(min_cached_pages) &&
-	    !__atomic_load_n(&hold, __ATOMIC_SEQ_CST))
-		kvfree_timer_request(KVFREE_ALARM_REFILL, 0,
-				&domain->blank_gate);
+	if (kvfree_setting(min_cached_pages) && !__atomic_load_n(&hold, __ATOMIC_SEQ_CST))
+		kvfree_timer_request(KVFREE_ALARM_REFILL, 0, &domain->blank_gate);
 }
 
 /* ------------------------------------------------------------------ */

@@ -32,8 +32,7 @@
 struct kvfree_page *kvfree_cache_pop(struct kvfree_record *record);
 
 /* Put an empty page into the cache, whatever the target. Caller holds the lock. */
-static inline void kvfree_cache_push(struct kvfree_record *record,
-		struct kvfree_page *page)
+static inline void kvfree_cache_push(struct kvfree_record *record, struct kvfree_page *page)
 {
 	page->nr = 0;
 	page->next = record->cache;
@@ -60,8 +59,7 @@ bool kvfree_cache_prefill(struct kvfree_record *record);
  * Make the cache a tick older. Surplus pages go to @spare. Caller holds the lock.
  * Returns whether there is more to shrink later.
  */
-bool kvfree_cache_age(struct kvfree_record *record,
-		struct kvfree_page_list *spare);
+bool kvfree_cache_age(struct kvfree_record *record, struct kvfree_page_list *spare);
 /* Leave @keep pages; the others go to @spare. Caller holds the lock. */
 void kvfree_cache_trim(struct kvfree_record *record, unsigned int keep,
 		struct kvfree_page_list *spare);

@@ -10,8 +10,7 @@
 #include "barrier.h"
 
 struct urcu_kvfree_channel *urcu_kvfree_channel_create(const char *name,
-		void (*free_bulk)(size_t nr, void **ptrs, void *priv),
-		void *priv)
+		void (*free_bulk)(size_t nr, void **ptrs, void *priv), void *priv)
 {
 	struct urcu_kvfree_channel *channel = NULL;
 	unsigned int i;

@@ -161,8 +161,7 @@ static void conf_environment(struct kvfree_conf *conf)
 	}
 }
 
-int kvfree_conf_resolve(struct kvfree_conf *conf,
-		const struct urcu_kvfree_attr *attr)
+int kvfree_conf_resolve(struct kvfree_conf *conf, const struct urcu_kvfree_attr *attr)
 {
 	if (attr && attr->magic != ATTR_MAGIC) {
 		errno = EINVAL;

@@ -30,8 +30,7 @@ struct kvfree_conf {
  * Returns -1 with errno EINVAL for an @attr that urcu_kvfree_attr_create() did
  * not make. Needs no lock.
  */
-int kvfree_conf_resolve(struct kvfree_conf *conf,
-		const struct urcu_kvfree_attr *attr);
+int kvfree_conf_resolve(struct kvfree_conf *conf, const struct urcu_kvfree_attr *attr);
 
 /* Make @conf what kvfree_setting() reads. Caller holds start_lock. */
 void kvfree_conf_publish(const struct kvfree_conf *conf);

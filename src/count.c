@@ -22,8 +22,7 @@ uint64_t kvfree_count_freed(struct kvfree_domain *domain)
 {
 	/* Acquire: pairs with the release of whoever freed. */
 	return __atomic_load_n(&domain->count.freed, __ATOMIC_ACQUIRE) +
-		__atomic_load_n(&domain->count.inline_freed,
-				__ATOMIC_ACQUIRE) +
+		__atomic_load_n(&domain->count.inline_freed, __ATOMIC_ACQUIRE) +
 		kvfree_count_owner_freed(domain);
 }
 

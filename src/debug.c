@@ -81,8 +81,7 @@ int kvfree_debug_start(void)
 	 * was one. */
 	backtrace(&frame, 1);
 #endif
-	slots = mmap(NULL, SLOTS * sizeof(*table),
-		PROT_READ | PROT_WRITE,
+	slots = mmap(NULL, SLOTS * sizeof(*table), PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (slots == MAP_FAILED)
 		return -1;

@@ -37,14 +37,12 @@ struct kvfree_domain *kvfree_domain_get(const struct rcu_flavor_struct *flavor)
 		 * that matters, and nobody has to prove that less is enough. */
 		found = __atomic_load_n(&domain->flavor, __ATOMIC_ACQUIRE);
 		if (!found && __atomic_compare_exchange_n(&domain->flavor,
-				&found, flavor, false, __ATOMIC_ACQ_REL,
-				__ATOMIC_ACQUIRE))
+				&found, flavor, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			return domain;
 		if (found == flavor)
 			return domain;
 	}
-	kvfree_die("more than %d RCU flavors in one process",
-		KVFREE_MAX_DOMAINS);
+	kvfree_die("more than %d RCU flavors in one process", KVFREE_MAX_DOMAINS);
 }
 
 /* ------------------------------------------------------------------ */
@@ -62,15 +60,13 @@ static bool close_list(struct kvfree_domain *domain, unsigned int list)
 		chain->cookie = kvfree_gp_cookie(&domain->gp);
 		/* Relaxed: as in kvfree_record_close(). */
 		if (chain->head)
-			__atomic_store_n(&domain->reap_due, true,
-					__ATOMIC_RELAXED);
+			__atomic_store_n(&domain->reap_due, true, __ATOMIC_RELAXED);
 	}
 	chain->missed = !closed;
 	return closed;
 }
 
-bool kvfree_domain_close_emergency(struct kvfree_domain *domain,
-		unsigned long *cookie)
+bool kvfree_domain_close_emergency(struct kvfree_domain *domain, unsigned long *cookie)
 {
 	bool closed = true;
 	unsigned int list;

@@ -116,15 +116,13 @@ static inline const struct rcu_flavor_struct *kvfree_domain_flavor(
 	return __atomic_load_n(&domain->flavor, __ATOMIC_RELAXED);
 }
 
-static inline unsigned int kvfree_domain_index(
-		const struct kvfree_domain *domain)
+static inline unsigned int kvfree_domain_index(const struct kvfree_domain *domain)
 {
 	return (unsigned int) (domain - kvfree_domains);
 }
 
 /* A page of @bytes was closed, after its cookie was read. It takes @share of the budget. */
-static inline void kvfree_domain_closed(struct kvfree_domain *domain,
-		size_t bytes, size_t share)
+static inline void kvfree_domain_closed(struct kvfree_domain *domain, size_t bytes, size_t share)
 {
 	/* Release: whoever exchanges uncovered (kvfree_domain_run()) and
 	 * begins a grace period after that comes after the cookie. */
@@ -133,22 +131,19 @@ static inline void kvfree_domain_closed(struct kvfree_domain *domain,
 }
 
 /* @bytes that were pending are freed. */
-static inline void kvfree_domain_unpend(struct kvfree_domain *domain,
-		size_t bytes)
+static inline void kvfree_domain_unpend(struct kvfree_domain *domain, size_t bytes)
 {
 	__atomic_fetch_sub(&domain->pending_bytes, bytes, __ATOMIC_RELAXED);
 }
 
 /* Whether as much waits for a grace period to begin as @quarters of the budget. Nothing
  * never does, also before the first start, when the budget is 0. */
-static inline bool kvfree_domain_over_budget(struct kvfree_domain *domain,
-		size_t quarters)
+static inline bool kvfree_domain_over_budget(struct kvfree_domain *domain, size_t quarters)
 {
 	/* Relaxed: a hint, looked at again with the next page. */
 	size_t waits = __atomic_load_n(&domain->uncovered, __ATOMIC_RELAXED);
 
-	return waits && waits / quarters >=
-		kvfree_setting(batch_bytes) / KVFREE_ONE_BUDGET;
+	return waits && waits / quarters >= kvfree_setting(batch_bytes) / KVFREE_ONE_BUDGET;
 }
 
 /*
@@ -156,8 +151,7 @@ static inline bool kvfree_domain_over_budget(struct kvfree_domain *domain,
  * an earlier chain is there, the list stays open, and the return is false: earlier chains wait
  * for no more than *@cookie. Clean context.
  */
-bool kvfree_domain_close_emergency(struct kvfree_domain *domain,
-		unsigned long *cookie);
+bool kvfree_domain_close_emergency(struct kvfree_domain *domain, unsigned long *cookie);
 /* Whether objects of a list missed a grace period, and there is no chain of it any more:
  * they need another. Clean context. */
 bool kvfree_domain_emergency_missed(struct kvfree_domain *domain);

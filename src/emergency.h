@@ -41,8 +41,7 @@ enum {
 /* The list for objects of @channel. */
 static inline unsigned int kvfree_emergency_list(unsigned int channel)
 {
-	return channel >= KVFREE_CHANNEL_USER ? KVFREE_EMERGENCY_USER :
-		KVFREE_EMERGENCY_BUILTIN;
+	return channel >= KVFREE_CHANNEL_USER ? KVFREE_EMERGENCY_USER : KVFREE_EMERGENCY_BUILTIN;
 }
 
 _Static_assert(sizeof(struct kvfree_emergency) <= sizeof(struct rcu_head),
@@ -69,8 +68,7 @@ static inline void kvfree_emergency_push(struct kvfree_emergency **list,
 }
 
 /* Take everything; the caller owns the chain. */
-static inline struct kvfree_emergency *kvfree_emergency_take(
-		struct kvfree_emergency **list)
+static inline struct kvfree_emergency *kvfree_emergency_take(struct kvfree_emergency **list)
 {
 	/* Acquire: pairs with the release in kvfree_emergency_push(). */
 	return __atomic_exchange_n(list, NULL, __ATOMIC_ACQUIRE);
@@ -78,12 +76,10 @@ static inline struct kvfree_emergency *kvfree_emergency_take(
 
 static inline void *kvfree_emergency_object(struct kvfree_emergency *link)
 {
-	return (char *) link -
-		(link->where & ((1u << KVFREE_EMERGENCY_SHIFT) - 1));
+	return (char *) link - (link->where & ((1u << KVFREE_EMERGENCY_SHIFT) - 1));
 }
 
-static inline unsigned int kvfree_emergency_channel(
-		struct kvfree_emergency *link)
+static inline unsigned int kvfree_emergency_channel(struct kvfree_emergency *link)
 {
 	return (unsigned int) (link->where >> KVFREE_EMERGENCY_SHIFT);
 }

@@ -48,8 +48,7 @@ static bool resting(void)
 	/* Acquire: pairs with before_fork, for forker. That may change at any
 	 * time, but not to or from this thread. */
 	return __atomic_load_n(&forking, __ATOMIC_ACQUIRE) &&
-		pthread_equal(__atomic_load_n(&forker, __ATOMIC_RELAXED),
-				pthread_self());
+		pthread_equal(__atomic_load_n(&forker, __ATOMIC_RELAXED), pthread_self());
 }
 
 void urcu_kvfree_before_fork(void)

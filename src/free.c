@@ -49,18 +49,15 @@ static __attribute__((constructor)) void learn_malloc(void)
 	 * library: then malloc_usable_size() would read memory that it does not
 	 * know, and the program's free() would not accept memory of
 	 * posix_memalign(). Relaxed: the answers from before stay right. */
-	__atomic_store_n(&sizes_known, memory ==
-			object_of((void *) (uintptr_t) malloc_usable_size),
+	__atomic_store_n(&sizes_known, memory == object_of((void *) (uintptr_t) malloc_usable_size),
 			__ATOMIC_RELAXED);
-	if (memory == libc ||
-	    libc != object_of((void *) (uintptr_t) posix_memalign))
+	if (memory == libc || libc != object_of((void *) (uintptr_t) posix_memalign))
 		kvfree_page_use_memalign();
 }
 
 size_t kvfree_free_malloc_bytes(void *ptr)
 {
-	return __atomic_load_n(&sizes_known, __ATOMIC_RELAXED) ?
-		malloc_usable_size(ptr) : 0;
+	return __atomic_load_n(&sizes_known, __ATOMIC_RELAXED) ? malloc_usable_size(ptr) : 0;
 }
 
 size_t kvfree_free_bytes(unsigned int channel, void *ptr)
@@ -79,8 +76,7 @@ static void free_malloced(size_t nr, void **ptrs)
 	for (i = 0; i < nr; i++) {
 		/* The allocator's header lies in front of the object. */
 		if (i + PREFETCH_AHEAD < nr)
-			__builtin_prefetch((char *) ptrs[i + PREFETCH_AHEAD] -
-					sizeof(size_t), 1);
+			__builtin_prefetch((char *) ptrs[i + PREFETCH_AHEAD] - sizeof(size_t), 1);
 		free(ptrs[i]);
 	}
 }
@@ -91,8 +87,7 @@ static void debug_free(unsigned int channel, size_t nr, void **ptrs)
 	size_t i;
 
 	for (i = 0; i < nr; i++)
-		kvfree_debug_free(ptrs[i],
-			strict && channel == KVFREE_CHANNEL_MALLOC ?
+		kvfree_debug_free(ptrs[i], strict && channel == KVFREE_CHANNEL_MALLOC ?
 				kvfree_free_malloc_bytes(ptrs[i]) : 0);
 }
 

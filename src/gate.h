@@ -47,8 +47,7 @@ static inline bool kvfree_gate_is_closed(unsigned int seen)
 }
 
 /* Close the gate, which was open when its word was @seen, unless it was served or closed since. */
-static inline void kvfree_gate_close(struct kvfree_gate *gate,
-		unsigned int seen)
+static inline void kvfree_gate_close(struct kvfree_gate *gate, unsigned int seen)
 {
 	/* Seq_cst: after the timer is armed; pairs with kvfree_gate_open(). */
 	__atomic_compare_exchange_n(&gate->word, &seen, seen | 1, false,

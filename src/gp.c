@@ -72,8 +72,7 @@ static void note_usual(struct kvfree_gp *gp, uint64_t nsec)
 
 	/* Relaxed: as above. */
 	if (nsec < KVFREE_GP_SHORT_NSEC)
-		__atomic_store_n(&gp->usual_nsec,
-				usual + nsec / 32 - usual / 32, __ATOMIC_RELAXED);
+		__atomic_store_n(&gp->usual_nsec, usual + nsec / 32 - usual / 32, __ATOMIC_RELAXED);
 }
 
 /* How long grace periods take at present: the estimate rises at once and falls by quarters. */
@@ -99,8 +98,7 @@ static void note_length(struct kvfree_gp *gp, uint64_t nsec, bool preempted)
 	note_estimate(gp, unlucky ? 0 : nsec);
 	/* Relaxed, both: for the statistics. */
 	if (nsec / 1000000 > gp->longest_msec)
-		__atomic_store_n(&gp->longest_msec, nsec / 1000000,
-				__ATOMIC_RELAXED);
+		__atomic_store_n(&gp->longest_msec, nsec / 1000000, __ATOMIC_RELAXED);
 	__atomic_store_n(&gp->count, gp->count + 1, __ATOMIC_RELAXED);
 }
 
@@ -143,8 +141,7 @@ bool kvfree_gp_wait(struct kvfree_gp *gp, unsigned long cookie, bool hold)
 	bool over;
 
 	kvfree_mutex_lock(&gp->lock, KVFREE_RANK_GP);
-	while (!(over = kvfree_gp_over(gp, cookie)) &&
-	       (gp->running || (gp->held && hold)))
+	while (!(over = kvfree_gp_over(gp, cookie)) && (gp->running || (gp->held && hold)))
 		pthread_cond_wait(&gp->cond, &gp->lock);
 	kvfree_mutex_unlock(&gp->lock);
 	return over;
@@ -208,8 +205,7 @@ bool kvfree_gp_stall_check(struct kvfree_gp *gp,
 	if (now < since || now - since < gp->stall_msec)
 		return true;
 	if (kvfree_report("a grace period of %s has lasted %llu s: a reader does not leave its section; grace period %llu is waited for, objects pending: %llu",
-			flavor_name(flavor),
-			(unsigned long long) (now - since) / 1000,
+			flavor_name(flavor), (unsigned long long) (now - since) / 1000,
 			(unsigned long long) kvfree_gp_completed(gp) + 1,
 			(unsigned long long) pending))
 		gp->stall_msec *= 2;

@@ -87,20 +87,17 @@ static inline unsigned long kvfree_gp_completed(const struct kvfree_gp *gp)
 	return __atomic_load_n(&gp->completed, __ATOMIC_ACQUIRE);
 }
 
-static inline bool kvfree_gp_over(const struct kvfree_gp *gp,
-		unsigned long cookie)
+static inline bool kvfree_gp_over(const struct kvfree_gp *gp, unsigned long cookie)
 {
 	return kvfree_gp_reached(kvfree_gp_completed(gp), cookie);
 }
 
 /* Whether an owner may free what waits for @cookie. */
-static inline bool kvfree_gp_ripe(const struct kvfree_gp *gp,
-		unsigned long cookie)
+static inline bool kvfree_gp_ripe(const struct kvfree_gp *gp, unsigned long cookie)
 {
 	/* Relaxed: kvfree_gp_hold()'s caller takes every record's lock after
 	 * it, and owners look with their record's lock held. */
-	return kvfree_gp_over(gp, cookie) &&
-		!__atomic_load_n(&gp->held, __ATOMIC_RELAXED);
+	return kvfree_gp_over(gp, cookie) && !__atomic_load_n(&gp->held, __ATOMIC_RELAXED);
 }
 
 /* Hints for those who decide whether to run one. */

@@ -40,8 +40,7 @@ static bool may_recycle(void)
 static size_t stash_want(struct kvfree_record *record)
 {
 	/* Relaxed: an estimate. */
-	size_t bytes = __atomic_load_n(
-			&record->object_bytes[KVFREE_CHANNEL_MALLOC],
+	size_t bytes = __atomic_load_n(&record->object_bytes[KVFREE_CHANNEL_MALLOC],
 			__ATOMIC_RELAXED);
 	size_t nr = bytes ? STASH_BYTES / bytes : KVFREE_STASH;
 
@@ -56,8 +55,7 @@ static void stash_take(struct kvfree_record *record)
 
 	if (!kvfree_record_trylock(record))
 		return;
-	nr = kvfree_record_take(record, stash_want(record), record->stash,
-			&spent);
+	nr = kvfree_record_take(record, stash_want(record), record->stash, &spent);
 	kvfree_record_unlock(record);
 	record->nr_stash = (unsigned int) nr;
 	if (spent) {
@@ -100,8 +98,7 @@ static inline void *recycle(size_t size)
 	usable = kvfree_free_malloc_bytes(ptr);
 	if (caa_likely(may_recycle() && size <= usable && usable <= size + size / 8 + 32)) {
 		/* Relaxed: a counter that others only read. */
-		__atomic_store_n(&record->nr_recycled,
-				record->nr_recycled + 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&record->nr_recycled, record->nr_recycled + 1, __ATOMIC_RELAXED);
 		return ptr;
 	}
 	free(ptr);
@@ -165,8 +162,7 @@ void *urcu_kvrealloc(void *ptr, size_t size)
 		size = 1;	/* as malloc(0): a pointer of its own */
 	if (!large && size < kvfree_setting(large_threshold))
 		return or_enomem(realloc(ptr, size));
-	usable = large ? kvfree_area_usable(ptr) :
-		kvfree_free_malloc_bytes(ptr);
+	usable = large ? kvfree_area_usable(ptr) : kvfree_free_malloc_bytes(ptr);
 	/* If its size is unknown, so that it cannot be copied, it stays with malloc. */
 	if (!usable)
 		return or_enomem(realloc(ptr, size));

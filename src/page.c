@@ -42,8 +42,7 @@ struct kvfree_page *kvfree_page_alloc(struct kvfree_page_count *count)
 	return mem;
 }
 
-void kvfree_page_free(struct kvfree_page_count *count,
-		struct kvfree_page *page)
+void kvfree_page_free(struct kvfree_page_count *count, struct kvfree_page *page)
 {
 	if (!page)
 		return;
@@ -51,8 +50,7 @@ void kvfree_page_free(struct kvfree_page_count *count,
 	free(page);
 }
 
-void kvfree_page_list_free(struct kvfree_page_count *count,
-		struct kvfree_page_list *list)
+void kvfree_page_list_free(struct kvfree_page_count *count, struct kvfree_page_list *list)
 {
 	struct kvfree_page *page;
 

@@ -40,8 +40,7 @@ struct kvfree_page {
 _Static_assert(KVFREE_PAGE_PTRS >= 1 && sizeof(struct kvfree_page) +
 	KVFREE_PAGE_PTRS * sizeof(void *) <= KVFREE_PAGE_BYTES,
 	"a page holds at least one pointer and no more than fit");
-_Static_assert(KVFREE_PAGE_PTRS <= URCU_KVFREE_MAX_BULK,
-	"what a free function is told to expect");
+_Static_assert(KVFREE_PAGE_PTRS <= URCU_KVFREE_MAX_BULK, "what a free function is told to expect");
 
 /* A list of pages, first in first out. */
 struct kvfree_page_list {
@@ -50,8 +49,7 @@ struct kvfree_page_list {
 	unsigned int nr;		/* pages */
 };
 
-static inline void kvfree_page_list_push(struct kvfree_page_list *list,
-		struct kvfree_page *page)
+static inline void kvfree_page_list_push(struct kvfree_page_list *list, struct kvfree_page *page)
 {
 	page->next = NULL;
 	if (list->head)
@@ -62,8 +60,7 @@ static inline void kvfree_page_list_push(struct kvfree_page_list *list,
 	list->nr++;
 }
 
-static inline struct kvfree_page *kvfree_page_list_pop(
-		struct kvfree_page_list *list)
+static inline struct kvfree_page *kvfree_page_list_pop(struct kvfree_page_list *list)
 {
 	struct kvfree_page *page = list->head;
 
@@ -92,9 +89,7 @@ void *kvfree_page_memory(size_t size);
  * them. Clean context, no lock of the library held.
  */
 struct kvfree_page *kvfree_page_alloc(struct kvfree_page_count *count);
-void kvfree_page_free(struct kvfree_page_count *count,
-		struct kvfree_page *page);
-void kvfree_page_list_free(struct kvfree_page_count *count,
-		struct kvfree_page_list *list);
+void kvfree_page_free(struct kvfree_page_count *count, struct kvfree_page *page);
+void kvfree_page_list_free(struct kvfree_page_count *count, struct kvfree_page_list *list);
 
 #endif /* KVFREE_PAGE_H */

@@ -82,15 +82,13 @@ enum {
 /* ------------------------------------------------------------------ */
 /* Raw calls                                                          */
 
-static bool raw_slow(const struct rcu_flavor_struct *flavor,
-		unsigned int channel, void *ptr);
+static bool raw_slow(const struct rcu_flavor_struct *flavor, unsigned int channel, void *ptr);
 static void emergency_queue(const struct rcu_flavor_struct *flavor,
 		unsigned int channel, void *ptr, size_t offset);
 
 static inline unsigned int channel_of(const void *ptr)
 {
-	return kvfree_area_has(ptr) ? KVFREE_CHANNEL_LARGE :
-		KVFREE_CHANNEL_MALLOC;
+	return kvfree_area_has(ptr) ? KVFREE_CHANNEL_LARGE : KVFREE_CHANNEL_MALLOC;
 }
 
 /* The fast path. */
@@ -132,13 +130,11 @@ void urcu_kvfree_rcu_channel_offset_flavor(
 		emergency_queue(flavor, channel->number, ptr, offset);
 }
 
-bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor,
-		const volatile void *object)
+bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor, const volatile void *object)
 {
 	void *ptr = (void *) object;
 
-	if (caa_unlikely(!ptr) ||
-	    caa_likely(raw_queue(flavor, channel_of(ptr), ptr)))
+	if (caa_unlikely(!ptr) || caa_likely(raw_queue(flavor, channel_of(ptr), ptr)))
 		return true;
 	if (kvfree_setting(debug))
 		kvfree_debug_forget(ptr);
@@ -190,8 +186,7 @@ static void note_crowd(struct kvfree_record *record)
 }
 
 /* Append through a record; false when its lock is held or it has no page. */
-static bool raw_append(struct kvfree_record *record, unsigned int channel,
-		void *ptr)
+static bool raw_append(struct kvfree_record *record, unsigned int channel, void *ptr)
 {
 	unsigned int events = 0;
 	bool done;
@@ -224,8 +219,7 @@ static bool debug_queue(struct kvfree_domain *domain, void *ptr)
 
 /* Everything but the fast path; keeps errno. */
 static __attribute__((noinline)) bool raw_slow(
-		const struct rcu_flavor_struct *flavor, unsigned int channel,
-		void *ptr)
+		const struct rcu_flavor_struct *flavor, unsigned int channel, void *ptr)
 {
 	struct kvfree_domain *domain = kvfree_domain_get(flavor);
 	struct kvfree_record *record;
@@ -236,8 +230,7 @@ static __attribute__((noinline)) bool raw_slow(
 	record = kvfree_record_get_raw(domain);
 	if (!record && kvfree_record_may_claim())
 		kvfree_cache_request_blanks(domain);
-	done = !debug_queue(domain, ptr) ||
-		(record && raw_append(record, channel, ptr));
+	done = !debug_queue(domain, ptr) || (record && raw_append(record, channel, ptr));
 	errno = saved;
 	return done;
 }
@@ -257,8 +250,7 @@ static __attribute__((noinline)) void emergency_queue(
 	kvfree_trace_frame();
 	kvfree_trace(emergency, flavor, ptr);
 	/* Relaxed: a hint; the tick looks at the list itself. */
-	__atomic_fetch_add(&domain->uncovered, EMERGENCY_BYTES,
-			__ATOMIC_RELAXED);
+	__atomic_fetch_add(&domain->uncovered, EMERGENCY_BYTES, __ATOMIC_RELAXED);
 	kvfree_tick_arm();
 	kick(domain);
 	errno = saved;
@@ -314,8 +306,7 @@ static void clean_events(struct kvfree_record *record, unsigned int events)
 }
 
 /* Append; allocates a page if need be. False: no memory. */
-static bool clean_append(struct kvfree_record *record, unsigned int channel,
-		void *ptr)
+static bool clean_append(struct kvfree_record *record, unsigned int channel, void *ptr)
 {
 	for (;;) {
 		unsigned int events = 0;
@@ -336,8 +327,7 @@ static bool clean_append(struct kvfree_record *record, unsigned int channel,
 }
 
 /* The last resort: wait for a grace period here and free. */
-static void free_inline(struct kvfree_domain *domain, unsigned int channel,
-		void *ptr)
+static void free_inline(struct kvfree_domain *domain, unsigned int channel, void *ptr)
 {
 	unsigned int online = kvfree_enter_wait("urcu_kvfree_rcu_mightsleep()");
 
@@ -424,13 +414,11 @@ void urcu_kvfree_rcu_mightsleep_flavor(const struct rcu_flavor_struct *flavor,
 		record = kvfree_record_find(flavor);
 	/* There may be a record while nothing runs: after a start that failed, or
 	 * after exit. Each clean call then tries to start again. */
-	if (caa_unlikely(!record || !kvfree_is_running() ||
-			 !swap(record, ptr)))
+	if (caa_unlikely(!record || !kvfree_is_running() || !swap(record, ptr)))
 		mightsleep_slow(flavor, ptr, __builtin_return_address(0));
 }
 
-size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor,
-		size_t max)
+size_t urcu_kvfree_rcu_reclaim_flavor(const struct rcu_flavor_struct *flavor, size_t max)
 {
 	struct kvfree_record *record = kvfree_record_find(flavor);
 
@@ -469,8 +457,7 @@ int urcu_kvfree_register_thread_flavor(const struct rcu_flavor_struct *flavor)
 	return -1;
 }
 
-void urcu_kvfree_unregister_thread_flavor(
-		const struct rcu_flavor_struct *flavor)
+void urcu_kvfree_unregister_thread_flavor(const struct rcu_flavor_struct *flavor)
 {
 	kvfree_record_leave(kvfree_domain_get(flavor));
 }
@@ -481,8 +468,7 @@ size_t urcu_kvfree_shrink_count(void)
 	uint64_t pages = 0;
 
 	kvfree_for_each_domain(domain)
-		pages += __atomic_load_n(&domain->count.page.pages,
-				__ATOMIC_RELAXED);
+		pages += __atomic_load_n(&domain->count.page.pages, __ATOMIC_RELAXED);
 	return (size_t) pages * KVFREE_PAGE_BYTES;
 }
 

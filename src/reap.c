@@ -88,21 +88,18 @@ void kvfree_hands_release(struct kvfree_domain *domain)
 /* Freeing                                                            */
 
 /* Update the estimate: one object of @channel in @record has @bytes. */
-static void note_bytes(struct kvfree_record *record, unsigned int channel,
-		size_t bytes)
+static void note_bytes(struct kvfree_record *record, unsigned int channel, size_t bytes)
 {
 	size_t *estimate = &record->object_bytes[channel];
 	size_t before = __atomic_load_n(estimate, __ATOMIC_RELAXED);
 
 	/* Relaxed: an estimate; if two threads write it at once, either value will do. */
 	if (bytes)
-		__atomic_store_n(estimate, before ?
-			before - before / 4 + bytes / 4 : bytes,
+		__atomic_store_n(estimate, before ? before - before / 4 + bytes / 4 : bytes,
 			__ATOMIC_RELAXED);
 }
 
-static void objects_free(struct kvfree_domain *domain, unsigned int channel,
-		size_t nr, void **ptrs)
+static void objects_free(struct kvfree_domain *domain, unsigned int channel, size_t nr, void **ptrs)
 {
 	kvfree_free_objects(channel, nr, ptrs);
 	/* Release: pairs with kvfree_count_freed(). */
@@ -169,8 +166,7 @@ static struct kvfree_emergency *links_free(struct kvfree_domain *domain,
 	for (; link && max; max--) {
 		struct kvfree_emergency *next = link->next;
 
-		if (nr == LINKS_BULK ||
-		    (nr && channel != kvfree_emergency_channel(link))) {
+		if (nr == LINKS_BULK || (nr && channel != kvfree_emergency_channel(link))) {
 			objects_free(domain, channel, nr, ptrs);
 			nr = 0;
 		}
@@ -249,8 +245,7 @@ static bool chain_is_there(struct kvfree_domain *domain, unsigned long cookie)
 	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
 	for (list = 0; list < KVFREE_EMERGENCY_LISTS; list++) {
 		chain = &domain->chain[list];
-		if ((chain->head || chain->taken) &&
-		    kvfree_gp_reached(cookie, chain->cookie))
+		if ((chain->head || chain->taken) && kvfree_gp_reached(cookie, chain->cookie))
 			there = true;
 	}
 	kvfree_mutex_unlock(&domain->lock);
@@ -285,14 +280,12 @@ static unsigned long piece_number(const struct kvfree_piece *piece,
 }
 
 /* Whether the record has pages for the piece. */
-static bool piece_wants(const struct kvfree_piece *piece,
-		struct kvfree_record *record)
+static bool piece_wants(const struct kvfree_piece *piece, struct kvfree_record *record)
 {
 	unsigned int list;
 
 	for (list = 0; list < piece->lists; list++)
-		if (kvfree_record_peek(record, list,
-				piece_number(piece, record, list)))
+		if (kvfree_record_peek(record, list, piece_number(piece, record, list)))
 			return true;
 	return false;
 }
@@ -314,8 +307,7 @@ static unsigned int piece_room(const struct kvfree_piece *piece,
  * the next walk must still go on from where they did. */
 static bool piece_is_full(const struct kvfree_piece *piece)
 {
-	return piece->nr == PIECE_PAGES ||
-		piece->pages[KVFREE_CLOSED_USER].nr == PIECE_USER;
+	return piece->nr == PIECE_PAGES || piece->pages[KVFREE_CLOSED_USER].nr == PIECE_USER;
 }
 
 /* Take pages of @record. False if its lock is held. */
@@ -330,8 +322,7 @@ static bool piece_take(struct kvfree_piece *piece, struct kvfree_record *record)
 	/* From the last list: first what owners do not free. */
 	for (list = piece->lists; list--; )
 		piece->nr += kvfree_record_take_pages(record, list,
-				piece_number(piece, record, list),
-				piece_room(piece, record, list),
+				piece_number(piece, record, list), piece_room(piece, record, list),
 				&piece->pages[list]);
 	kvfree_record_unlock(record);
 	return true;
@@ -364,8 +355,7 @@ static bool piece_walk(struct kvfree_domain *domain, struct kvfree_piece *piece,
 		if (piece_wants(piece, record)) {
 			if (!piece_take(piece, record))
 				held = true;
-			else if (!*next && !piece_is_full(piece) &&
-				 piece_wants(piece, record))
+			else if (!*next && !piece_is_full(piece) && piece_wants(piece, record))
 				*next = record;
 		}
 		record = record_after(domain, record);
@@ -397,15 +387,13 @@ static bool piece_collect(struct kvfree_domain *domain, struct kvfree_piece *pie
 	return next || (held && piece->nr);
 }
 
-bool kvfree_piece_take(struct kvfree_domain *domain,
-		struct kvfree_piece *piece)
+bool kvfree_piece_take(struct kvfree_domain *domain, struct kvfree_piece *piece)
 {
 	memset(piece, 0, sizeof(*piece));
 	kvfree_hand_open(domain, &piece->hand);
 	piece->completed = kvfree_gp_completed(&domain->gp);
 	/* Acquire: pairs with tick_count(). */
-	piece->for_tick = __atomic_load_n(&domain->ripe_for_tick,
-			__ATOMIC_ACQUIRE);
+	piece->for_tick = __atomic_load_n(&domain->ripe_for_tick, __ATOMIC_ACQUIRE);
 	/* It may be above completed, which was read before; or so old, without a
 	 * tick for half of all numbers, that pages which are not ripe seem to be. */
 	if (piece->completed - piece->for_tick > ULONG_MAX / 4)
@@ -414,15 +402,13 @@ bool kvfree_piece_take(struct kvfree_domain *domain,
 	 * time calls free functions of the program: they may be slow, and
 	 * the rest of this flavor and other flavors need workers too. */
 	piece->lists = __atomic_exchange_n(&domain->user_taken, true,
-			__ATOMIC_ACQ_REL) ? KVFREE_CLOSED_USER :
-		KVFREE_CLOSED_LISTS;
+			__ATOMIC_ACQ_REL) ? KVFREE_CLOSED_USER : KVFREE_CLOSED_LISTS;
 	return piece_collect(domain, piece);
 }
 
 /* Free pages of malloc's objects on processor @cpu, where their owners run. */
 static void near_free(struct kvfree_domain *domain,
-		struct kvfree_page_list *pages, struct kvfree_page_list *spent,
-		int cpu)
+		struct kvfree_page_list *pages, struct kvfree_page_list *spent, int cpu)
 {
 	struct kvfree_page *page;
 
@@ -447,19 +433,16 @@ static bool user_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
 	bool more = pages->nr;
 
 	pages_free(domain, pages, &piece->spent);
-	if (chain_piece(domain, KVFREE_EMERGENCY_USER, piece->completed,
-			PIECE_LINKS))
+	if (chain_piece(domain, KVFREE_EMERGENCY_USER, piece->completed, PIECE_LINKS))
 		more = true;
 	/* Acq_rel, a read-modify-write: pairs with kvfree_piece_take(). A worker
 	 * that found user_taken set left what had become ripe to this one,
 	 * which sees that number below. */
-	(void) __atomic_exchange_n(&domain->user_taken, false,
-			__ATOMIC_ACQ_REL);
+	(void) __atomic_exchange_n(&domain->user_taken, false, __ATOMIC_ACQ_REL);
 	return kvfree_gp_completed(&domain->gp) != piece->completed || more;
 }
 
-bool kvfree_piece_free(struct kvfree_domain *domain,
-		struct kvfree_piece *piece)
+bool kvfree_piece_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
 {
 	struct kvfree_page_list *near = &piece->pages[KVFREE_CLOSED_OWNER];
 	bool more;
@@ -468,8 +451,7 @@ bool kvfree_piece_free(struct kvfree_domain *domain,
 	/* The program's free functions come last: nothing else waits for them. */
 	near_free(domain, near, &piece->spent, piece->cpu);
 	pages_free(domain, &piece->pages[KVFREE_CLOSED_LARGE], &piece->spent);
-	more = chain_piece(domain, KVFREE_EMERGENCY_BUILTIN, piece->completed,
-			PIECE_LINKS);
+	more = chain_piece(domain, KVFREE_EMERGENCY_BUILTIN, piece->completed, PIECE_LINKS);
 	if (piece->lists == KVFREE_CLOSED_LISTS && user_free(domain, piece))
 		more = true;
 	kvfree_trace(piece_freed, domain, piece->nr);
@@ -481,8 +463,7 @@ bool kvfree_piece_free(struct kvfree_domain *domain,
 /* What barriers free                                                 */
 
 /* Free a piece of what @record holds up to @cookie. */
-static void record_piece(struct kvfree_record *record,
-		unsigned long cookie)
+static void record_piece(struct kvfree_record *record, unsigned long cookie)
 {
 	struct kvfree_page_list pages = { NULL, NULL, 0 };
 	struct kvfree_page_list spent = { NULL, NULL, 0 };
@@ -492,8 +473,7 @@ static void record_piece(struct kvfree_record *record,
 	kvfree_hand_open(record->domain, &hand);
 	kvfree_record_lock(record);
 	for (list = 0; list < KVFREE_CLOSED_LISTS; list++)
-		kvfree_record_take_pages(record, list, cookie,
-				PIECE_USER - pages.nr, &pages);
+		kvfree_record_take_pages(record, list, cookie, PIECE_USER - pages.nr, &pages);
 	kvfree_record_unlock(record);
 	pages_free(record->domain, &pages, &spent);
 	kvfree_hand_close(record->domain, &hand);
@@ -512,8 +492,7 @@ void kvfree_reap_record(struct kvfree_record *record, unsigned long cookie)
 /* ------------------------------------------------------------------ */
 /* What owners free                                                   */
 
-void kvfree_reap_note_first(struct kvfree_record *record,
-		unsigned int channel, void *ptr)
+void kvfree_reap_note_first(struct kvfree_record *record, unsigned int channel, void *ptr)
 {
 	/* Relaxed: as in note_bytes(). */
 	if (!__atomic_load_n(&record->object_bytes[channel], __ATOMIC_RELAXED))
@@ -522,8 +501,7 @@ void kvfree_reap_note_first(struct kvfree_record *record,
 
 void kvfree_reap_note_bytes(struct kvfree_record *record, void *ptr)
 {
-	note_bytes(record, KVFREE_CHANNEL_MALLOC,
-		kvfree_free_malloc_bytes(ptr));
+	note_bytes(record, KVFREE_CHANNEL_MALLOC, kvfree_free_malloc_bytes(ptr));
 }
 
 /* Take and free some; returns how many. */
@@ -535,8 +513,7 @@ static size_t own_piece(struct kvfree_record *record, size_t max)
 
 	if (!kvfree_record_trylock(record))
 		return 0;
-	nr = kvfree_record_take(record, max < OWN_BULK ? max : OWN_BULK,
-			victims, &spent);
+	nr = kvfree_record_take(record, max < OWN_BULK ? max : OWN_BULK, victims, &spent);
 	kvfree_record_unlock(record);
 	if (spent)
 		kvfree_reap_note_bytes(record, victims[0]);

@@ -51,10 +51,8 @@ struct kvfree_piece {
 
 /* Take a piece of what workers are to free; free it. Both return whether they know of
  * more. Clean context. */
-bool kvfree_piece_take(struct kvfree_domain *domain,
-		struct kvfree_piece *piece);
-bool kvfree_piece_free(struct kvfree_domain *domain,
-		struct kvfree_piece *piece);
+bool kvfree_piece_take(struct kvfree_domain *domain, struct kvfree_piece *piece);
+bool kvfree_piece_free(struct kvfree_domain *domain, struct kvfree_piece *piece);
 
 /*
  * For a barrier, once grace period @cookie is over: free all closed pages of @record
@@ -67,8 +65,7 @@ void kvfree_reap_chain(struct kvfree_domain *domain, unsigned long cookie);
 /* Learn the size of @record's objects from @ptr, which is malloc's. Clean context. */
 void kvfree_reap_note_bytes(struct kvfree_record *record, void *ptr);
 /* The same from an object that its owner is about to queue, if no size is known. */
-void kvfree_reap_note_first(struct kvfree_record *record,
-		unsigned int channel, void *ptr);
+void kvfree_reap_note_first(struct kvfree_record *record, unsigned int channel, void *ptr);
 
 /* Free up to @max of the calling thread's own ripe objects; returns how many. Clean
  * context. */

@@ -81,12 +81,10 @@ bool kvfree_record_lock_few(struct kvfree_record *record)
 /* ------------------------------------------------------------------ */
 /* Open and closed pages                                              */
 
-size_t kvfree_record_object_bytes(const struct kvfree_record *record,
-		unsigned int channel)
+size_t kvfree_record_object_bytes(const struct kvfree_record *record, unsigned int channel)
 {
 	/* Relaxed: the threads that free write it; any value will do. */
-	size_t bytes = __atomic_load_n(&record->object_bytes[channel],
-			__ATOMIC_RELAXED);
+	size_t bytes = __atomic_load_n(&record->object_bytes[channel], __ATOMIC_RELAXED);
 
 	if (bytes)
 		return bytes;
@@ -95,8 +93,7 @@ size_t kvfree_record_object_bytes(const struct kvfree_record *record,
 }
 
 /* Pointers that the next page of @channel holds. */
-static unsigned short page_limit(struct kvfree_record *record,
-		unsigned int channel)
+static unsigned short page_limit(struct kvfree_record *record, unsigned int channel)
 {
 	size_t limit = kvfree_setting(batch_bytes) / PAGES_PER_BUDGET /
 		kvfree_record_object_bytes(record, channel);
@@ -113,8 +110,7 @@ void kvfree_record_open(struct kvfree_record *record, unsigned int channel,
 {
 	page->record = record;
 	page->channel = channel;
-	page->opened_at = __atomic_load_n(&record->domain->tick,
-			__ATOMIC_RELAXED);
+	page->opened_at = __atomic_load_n(&record->domain->tick, __ATOMIC_RELAXED);
 	page->limit = page_limit(record, channel);
 	page->ptrs[0] = ptr;
 	page->nr = 1;
@@ -142,8 +138,7 @@ static void peek_update(struct kvfree_record *record, unsigned int list)
 	if (closed->head)
 		__atomic_store_n(&record->peek[list].cookie,
 				closed->head->cookie, __ATOMIC_RELAXED);
-	__atomic_store_n(&record->peek[list].pages, closed->nr,
-			__ATOMIC_RELAXED);
+	__atomic_store_n(&record->peek[list].pages, closed->nr, __ATOMIC_RELAXED);
 }
 
 /*
@@ -151,12 +146,10 @@ static void peek_update(struct kvfree_record *record, unsigned int list)
  * record's first pages: with the default budget, each of these pages asks for a grace
  * period, and the thread that frees one learns the size.
  */
-static size_t budget_share(const struct kvfree_record *record,
-		const struct kvfree_page *page)
+static size_t budget_share(const struct kvfree_record *record, const struct kvfree_page *page)
 {
 	bool known = page->channel >= KVFREE_CHANNEL_USER ||
-		__atomic_load_n(&record->object_bytes[page->channel],
-				__ATOMIC_RELAXED);
+		__atomic_load_n(&record->object_bytes[page->channel], __ATOMIC_RELAXED);
 
 	return known || record->next_limit >= KVFREE_PAGE_PTRS ? page->bytes :
 		page->nr * MAYBE_BYTES;
@@ -259,8 +252,7 @@ void kvfree_record_wait_owner(struct kvfree_record *record)
 }
 
 unsigned int kvfree_record_take_pages(struct kvfree_record *record, unsigned int list,
-		unsigned long number, unsigned int max,
-		struct kvfree_page_list *pages)
+		unsigned long number, unsigned int max, struct kvfree_page_list *pages)
 {
 	struct kvfree_page_list *closed = &record->closed[list];
 
@@ -337,8 +329,7 @@ void kvfree_record_give_back(struct kvfree_record *record)
 }
 
 /* A record for state @state: left by its thread, or allocated. Clean context. */
-static struct kvfree_record *record_make(struct kvfree_domain *domain,
-		int state)
+static struct kvfree_record *record_make(struct kvfree_domain *domain, int state)
 {
 	struct kvfree_record *record = left_pop(domain);
 
@@ -369,8 +360,7 @@ static struct kvfree_record *blank_take(struct kvfree_domain *domain)
 
 		/* Acquire: pairs with the release in make_blanks() of cache.c.
 		 * Exchange: no ABA. */
-		record = __atomic_exchange_n(&domain->blank[i], NULL,
-				__ATOMIC_ACQUIRE);
+		record = __atomic_exchange_n(&domain->blank[i], NULL, __ATOMIC_ACQUIRE);
 		if (record)
 			return record;
 	}
@@ -423,12 +413,10 @@ static void record_adopt(struct kvfree_record *record)
 	/* Relaxed, all: hints for workers. What the thread writes to its
 	 * record from here on is under the lock. */
 	__atomic_store_n(&record->tid, self_tid(), __ATOMIC_RELAXED);
-	__atomic_store_n(&record->clean_at,
-			__atomic_load_n(&record->domain->tick,
+	__atomic_store_n(&record->clean_at, __atomic_load_n(&record->domain->tick,
 				__ATOMIC_RELAXED) - 2, __ATOMIC_RELAXED);
 	__atomic_store_n(&record->yield_due, false, __ATOMIC_RELAXED);
-	__atomic_store_n(&record->state, KVFREE_RECORD_OWNED,
-			__ATOMIC_RELAXED);
+	__atomic_store_n(&record->state, KVFREE_RECORD_OWNED, __ATOMIC_RELAXED);
 	kvfree_hook(KVFREE_HOOK_CLAIMING);
 	kvfree_tls.record[kvfree_domain_index(record->domain)] = record;
 	tls_use(record);
@@ -620,12 +608,9 @@ static void record_free(struct kvfree_record *record)
 {
 	struct kvfree_domain *domain = record->domain;
 
-	__atomic_fetch_add(&domain->count.retired_queued, record->nr_queued,
-			__ATOMIC_RELAXED);
-	__atomic_fetch_add(&domain->count.owner_freed, record->nr_freed,
-			__ATOMIC_RELAXED);
-	__atomic_fetch_add(&domain->count.recycled, record->nr_recycled,
-			__ATOMIC_RELAXED);
+	__atomic_fetch_add(&domain->count.retired_queued, record->nr_queued, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&domain->count.owner_freed, record->nr_freed, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&domain->count.recycled, record->nr_recycled, __ATOMIC_RELAXED);
 	free(record);
 }
 
@@ -693,8 +678,7 @@ static void fork_reset(struct kvfree_record *record)
 	record->refill_gate = 0;
 	record->nr_freed = record->nr_taken;
 	if (record == kvfree_tls.record[kvfree_domain_index(record->domain)])
-		__atomic_store_n(&record->tid, self_tid(),
-				__ATOMIC_RELAXED);
+		__atomic_store_n(&record->tid, self_tid(), __ATOMIC_RELAXED);
 	else if (record->state == KVFREE_RECORD_OWNED) {
 		stash_free(record);
 		kvfree_record_give_back(record);

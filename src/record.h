@@ -120,8 +120,7 @@ struct kvfree_tls {
 extern KVFREE_TLS struct kvfree_tls kvfree_tls;
 
 /* The calling thread's record for @flavor, if it was used last. */
-static inline struct kvfree_record *kvfree_record_recent(
-		const struct rcu_flavor_struct *flavor)
+static inline struct kvfree_record *kvfree_record_recent(const struct rcu_flavor_struct *flavor)
 {
 	struct kvfree_record *record = kvfree_tls.recent;
 
@@ -181,8 +180,7 @@ bool kvfree_record_close(struct kvfree_record *record, unsigned int channel);
 bool kvfree_record_close_all(struct kvfree_record *record);
 
 /* Bytes of one object of @channel, an estimate. */
-size_t kvfree_record_object_bytes(const struct kvfree_record *record,
-		unsigned int channel);
+size_t kvfree_record_object_bytes(const struct kvfree_record *record, unsigned int channel);
 
 /* Objects that were ever queued in the record. */
 uint64_t kvfree_record_queued(struct kvfree_record *record);
@@ -194,8 +192,7 @@ uint64_t kvfree_record_queued(struct kvfree_record *record);
 #define KVFREE_PREFETCH_AHEAD	4
 
 /* The page that the owner takes from: ripe, or NULL. Caller holds the lock. */
-static inline struct kvfree_page *kvfree_record_ripe_page(
-		struct kvfree_record *record)
+static inline struct kvfree_page *kvfree_record_ripe_page(struct kvfree_record *record)
 {
 	struct kvfree_page *page = record->closed[KVFREE_CLOSED_OWNER].head;
 
@@ -234,13 +231,11 @@ static inline void kvfree_record_freed(struct kvfree_record *record, size_t nr)
 {
 	/* Release: a barrier that reads the count (acquire, in
 	 * kvfree_record_wait_owner()) knows that the frees before it are done. */
-	__atomic_store_n(&record->nr_freed, record->nr_freed + nr,
-			__ATOMIC_RELEASE);
+	__atomic_store_n(&record->nr_freed, record->nr_freed + nr, __ATOMIC_RELEASE);
 }
 
 /* Free a ripe object that was taken; the lock is released. */
-static inline void kvfree_record_free_victim(struct kvfree_record *record,
-		void *victim)
+static inline void kvfree_record_free_victim(struct kvfree_record *record, void *victim)
 {
 	kvfree_hook(KVFREE_HOOK_VICTIM);
 	free(victim);
@@ -253,8 +248,7 @@ void kvfree_record_wait_owner(struct kvfree_record *record);
 /* Move the first pages of @list whose cookie @number has reached, up to @max, to @pages;
  * returns how many. Caller holds the lock. */
 unsigned int kvfree_record_take_pages(struct kvfree_record *record, unsigned int list,
-		unsigned long number, unsigned int max,
-		struct kvfree_page_list *pages);
+		unsigned long number, unsigned int max, struct kvfree_page_list *pages);
 
 /* Whether a look without the lock says that @number has reached a page of @list. */
 static inline bool kvfree_record_peek(struct kvfree_record *record,
@@ -270,8 +264,7 @@ static inline bool kvfree_record_peek(struct kvfree_record *record,
 static inline void kvfree_record_mark_clean(struct kvfree_record *record)
 {
 	/* Relaxed: a hint. Loaded first, to leave the line alone. */
-	unsigned int tick = __atomic_load_n(&record->domain->tick,
-			__ATOMIC_RELAXED);
+	unsigned int tick = __atomic_load_n(&record->domain->tick, __ATOMIC_RELAXED);
 
 	if (__atomic_load_n(&record->clean_at, __ATOMIC_RELAXED) != tick)
 		__atomic_store_n(&record->clean_at, tick, __ATOMIC_RELAXED);
@@ -281,19 +274,16 @@ static inline void kvfree_record_mark_clean(struct kvfree_record *record)
  * last. */
 static inline bool kvfree_record_owner_frees(const struct kvfree_record *record)
 {
-	return __atomic_load_n(&record->state, __ATOMIC_RELAXED) ==
-			KVFREE_RECORD_OWNED &&
+	return __atomic_load_n(&record->state, __ATOMIC_RELAXED) == KVFREE_RECORD_OWNED &&
 		__atomic_load_n(&record->domain->tick, __ATOMIC_RELAXED) -
-		__atomic_load_n(&record->clean_at, __ATOMIC_RELAXED) <= 1 &&
-		!kvfree_setting(debug);
+		__atomic_load_n(&record->clean_at, __ATOMIC_RELAXED) <= 1 && !kvfree_setting(debug);
 }
 
 /* Whether empty pages are of use to the record: a thread owns it, or will. */
 static inline bool kvfree_record_has_use(const struct kvfree_record *record)
 {
 	/* Relaxed: a page too many is given back by the next tick. */
-	return __atomic_load_n(&record->state, __ATOMIC_RELAXED) !=
-		KVFREE_RECORD_LEFT;
+	return __atomic_load_n(&record->state, __ATOMIC_RELAXED) != KVFREE_RECORD_LEFT;
 }
 
 /* ------------------------------------------------------------------ */

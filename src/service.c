@@ -107,8 +107,7 @@ static bool in_section(void)
  */
 static void let_run(struct kvfree_domain *domain)
 {
-	if (kvfree_gp_is_short(&domain->gp) &&
-	    !kvfree_gp_is_old(&domain->gp) && !in_section())
+	if (kvfree_gp_is_short(&domain->gp) && !kvfree_gp_is_old(&domain->gp) && !in_section())
 		kvfree_yield();
 }
 
@@ -116,8 +115,7 @@ bool kvfree_service_is_crowded(struct kvfree_domain *domain)
 {
 	/* Relaxed: a hint. */
 	return kvfree_domain_over_budget(domain, 2 * KVFREE_ONE_BUDGET) &&
-		__atomic_load_n(&domain->uncovered, __ATOMIC_RELAXED) >=
-			CROWD_BYTES;
+		__atomic_load_n(&domain->uncovered, __ATOMIC_RELAXED) >= CROWD_BYTES;
 }
 
 void kvfree_service_give_way(struct kvfree_domain *domain)
@@ -187,11 +185,9 @@ static void tick_count(struct kvfree_domain *domain)
 	/* Relaxed: pressure_work() may do the same at the same time; either value is
 	 * of a grace period that is over. Release: pairs with
 	 * kvfree_piece_take(), for may_free(). */
-	__atomic_store_n(&domain->ripe_for_tick,
-			__atomic_load_n(&domain->ripe_at_tick,
+	__atomic_store_n(&domain->ripe_for_tick, __atomic_load_n(&domain->ripe_at_tick,
 				__ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
-	__atomic_store_n(&domain->ripe_at_tick,
-			kvfree_gp_completed(&domain->gp), __ATOMIC_RELEASE);
+	__atomic_store_n(&domain->ripe_at_tick, kvfree_gp_completed(&domain->gp), __ATOMIC_RELEASE);
 	__atomic_fetch_add(&domain->tick, 1, __ATOMIC_RELAXED);
 }
 
@@ -309,12 +305,10 @@ static void works_init(void)
 int kvfree_service_start(void)
 {
 	works_init();
-	kvfree_placement_start(kvfree_setting(placement) ==
-			URCU_KVFREE_PLACEMENT_NEAR);
+	kvfree_placement_start(kvfree_setting(placement) == URCU_KVFREE_PLACEMENT_NEAR);
 	if (kvfree_timer_start(on_alarm, on_pressure))
 		return -1;
-	if (kvfree_workqueue_start(&kvfree_pool, kvfree_setting(workers),
-			"kvfree-worker")) {
+	if (kvfree_workqueue_start(&kvfree_pool, kvfree_setting(workers), "kvfree-worker")) {
 		int saved = errno;
 
 		kvfree_timer_stop();

@@ -26,8 +26,7 @@ void kvfree_stopped(void)
 {
 	/* Release: as all stores of the state. */
 	if (kvfree_is_running())
-		__atomic_store_n(&kvfree_state, KVFREE_STATE_STOPPED,
-				__ATOMIC_RELEASE);
+		__atomic_store_n(&kvfree_state, KVFREE_STATE_STOPPED, __ATOMIC_RELEASE);
 	/* Relaxed: a hint. A start may succeed in the child of a fork where it failed in
 	 * the parent. */
 	__atomic_store_n(&failed_msec, 0, __ATOMIC_RELAXED);
@@ -39,8 +38,7 @@ __attribute__((noinline)) void kvfree_say_idle(void)
 	static bool told;	/* atomic */
 
 	/* Relaxed: whichever thread comes first says it. */
-	if (!kvfree_is_running() &&
-	    !__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+	if (!kvfree_is_running() && !__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
 		kvfree_warn("raw calls have queued objects that nothing will free: the library does not run after a fork() without its hooks, after urcu_kvfree_exit() or a failed start, and raw calls cannot start it; call urcu_kvfree_init()");
 }
 
@@ -117,8 +115,7 @@ static bool may_try(void)
 {
 	uint64_t failed = __atomic_load_n(&failed_msec, __ATOMIC_RELAXED);
 
-	return !failed || kvfree_now_msec() - failed >=
-		kvfree_setting(refill_backoff_msec);
+	return !failed || kvfree_now_msec() - failed >= kvfree_setting(refill_backoff_msec);
 }
 
 /* Take start_lock. A start that the caller did not ask for must not @wait for it: a thread
@@ -153,8 +150,7 @@ static int start(const struct urcu_kvfree_attr *attr, bool wait)
 }
 
 /* The caller saw that nothing runs. Not inlined: here raw code ends, for tests/proofs/disasm.pl. */
-static __attribute__((noinline)) int runtime_start(
-		const struct urcu_kvfree_attr *attr, bool wait)
+static __attribute__((noinline)) int runtime_start(const struct urcu_kvfree_attr *attr, bool wait)
 {
 	unsigned char claiming = kvfree_tls.claiming;
 	int ret, cancel;

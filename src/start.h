@@ -30,8 +30,7 @@ static inline bool kvfree_is_running(void)
 {
 	/* Acquire: pairs with the release in start_locked(); what a start
 	 * wrote is visible to whoever sees it running. */
-	return __atomic_load_n(&kvfree_state, __ATOMIC_ACQUIRE) ==
-		KVFREE_STATE_RUNNING;
+	return __atomic_load_n(&kvfree_state, __ATOMIC_ACQUIRE) == KVFREE_STATE_RUNNING;
 }
 
 /* When a budget of bytes waits, and nothing runs that would free it: say so once. May

@@ -35,13 +35,11 @@ static uint64_t open_bytes(const struct kvfree_record *record)
 
 	for (i = 0; i < KVFREE_CHANNELS; i++)
 		if (record->open[i])
-			bytes += record->open[i]->nr *
-				kvfree_record_object_bytes(record, i);
+			bytes += record->open[i]->nr * kvfree_record_object_bytes(record, i);
 	return bytes;
 }
 
-static void add_records(struct kvfree_domain *domain,
-		struct urcu_kvfree_stats *sum)
+static void add_records(struct kvfree_domain *domain, struct urcu_kvfree_stats *sum)
 {
 	struct kvfree_record *record;
 	uint64_t msec;
@@ -50,20 +48,17 @@ static void add_records(struct kvfree_domain *domain,
 		kvfree_record_lock(record);
 		sum->cached_pages += record->nr_cached;
 		sum->pending_bytes += open_bytes(record);
-		msec = (uint64_t) record_age(record) *
-			kvfree_setting(drain_msec);
+		msec = (uint64_t) record_age(record) * kvfree_setting(drain_msec);
 		if (sum->oldest_msec < msec)
 			sum->oldest_msec = msec;
 		kvfree_record_unlock(record);
 		sum->recycled += kvfree_count_get(&record->nr_recycled);
-		if (__atomic_load_n(&record->state, __ATOMIC_RELAXED) ==
-		    KVFREE_RECORD_OWNED)
+		if (__atomic_load_n(&record->state, __ATOMIC_RELAXED) == KVFREE_RECORD_OWNED)
 			sum->threads++;
 	}
 }
 
-static void add_domain(struct kvfree_domain *domain,
-		struct urcu_kvfree_stats *sum)
+static void add_domain(struct kvfree_domain *domain, struct urcu_kvfree_stats *sum)
 {
 	uint64_t freed = kvfree_count_freed(domain);
 	uint64_t leaked = kvfree_count_leaked(domain);
@@ -80,8 +75,7 @@ static void add_domain(struct kvfree_domain *domain,
 	sum->kicks += kvfree_count_get(&domain->count.kicks);
 	sum->helped += kvfree_count_get(&domain->count.helped);
 	sum->grace_periods += kvfree_count_get(&domain->gp.count);
-	sum->pending_bytes += __atomic_load_n(&domain->pending_bytes,
-			__ATOMIC_RELAXED);
+	sum->pending_bytes += __atomic_load_n(&domain->pending_bytes, __ATOMIC_RELAXED);
 	sum->recycled += kvfree_count_get(&domain->count.recycled);
 	if (sum->grace_period_msec < longest)
 		sum->grace_period_msec = longest;
