@@ -175,9 +175,8 @@ void kvfree_cache_request(struct kvfree_record *record)
 	/* Seq_cst: pairs with the exchange in refill_wanted(). */
 	if (__atomic_exchange_n(&record->refill_gate, 1, __ATOMIC_SEQ_CST))
 		return;
-	/* Seq_cst: pairs with the store in hold_over(). During a back-off
-	 * the timer is armed already, and its work looks at all gates after
-	 * it cleared the hold. */
+	/* Seq_cst: pairs with the store in hold_over(). During a back-off the timer is armed
+	 * already, and its work looks at all gates after it cleared the hold. */
 	if (__atomic_load_n(&hold, __ATOMIC_SEQ_CST))
 		return;
 	if (!kvfree_timer_arm(KVFREE_ALARM_REFILL, 0))
@@ -196,18 +195,15 @@ void kvfree_cache_request_blanks(struct kvfree_domain *domain)
 
 static bool refill_wanted(int *gate)
 {
-	/* Seq_cst: opened before the state is looked at; pairs with the
-	 * exchange in kvfree_cache_request(). The load too: it must not be
-	 * done before hold_over() lowered the hold, or a request that
-	 * still saw the hold would be missed. */
+	/* Seq_cst: opened before the state is looked at; pairs with the exchange in
+	 * kvfree_cache_request(). The load too: it must not be done before hold_over() lowered the
+	 * hold, or a request that still saw the hold would be missed. */
 	return __atomic_load_n(gate, __ATOMIC_SEQ_CST) &&
 		__atomic_exchange_n(gate, 0, __ATOMIC_SEQ_CST);
 }
 
-/*
- * If a call found no page, the target is too low, even if pages have come back since.
- * Caller holds the lock.
- */
+/* If a call found no page, the target is too low, even if pages have come back since. Caller holds
+ * the lock. */
 static void target_grow(struct kvfree_record *record)
 {
 	unsigned int least = kvfree_setting(min_cached_pages);

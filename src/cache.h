@@ -55,10 +55,8 @@ void kvfree_cache_recycle_owner(struct kvfree_page *page);
 bool kvfree_cache_add(struct kvfree_record *record);
 bool kvfree_cache_prefill(struct kvfree_record *record);
 
-/*
- * Make the cache a tick older. Surplus pages go to @spare. Caller holds the lock.
- * Returns whether there is more to shrink later.
- */
+/* Make the cache a tick older. Surplus pages go to @spare. Caller holds the lock. Returns whether
+ * there is more to shrink later. */
 bool kvfree_cache_age(struct kvfree_record *record, struct kvfree_page_list *spare);
 /* Leave @keep pages; the others go to @spare. Caller holds the lock. */
 void kvfree_cache_trim(struct kvfree_record *record, unsigned int keep,

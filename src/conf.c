@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
-
 /*
  * conf.c - settings: defaults, attributes, environment
  *

@@ -25,10 +25,9 @@ struct kvfree_conf {
 };
 
 /*
- * What a start uses: @attr's settings or the defaults, with the environment
- * on top. A bad environment value is ignored, and reported once per process.
- * Returns -1 with errno EINVAL for an @attr that urcu_kvfree_attr_create() did
- * not make. Needs no lock.
+ * What a start uses: @attr's settings or the defaults, with the environment on top. A bad
+ * environment value is ignored, and reported once per process. Returns -1 with errno EINVAL for an
+ * @attr that urcu_kvfree_attr_create() did not make. Needs no lock.
  */
 int kvfree_conf_resolve(struct kvfree_conf *conf, const struct urcu_kvfree_attr *attr);
 
@@ -37,10 +36,8 @@ void kvfree_conf_publish(const struct kvfree_conf *conf);
 
 extern struct kvfree_conf kvfree_conf;	/* atomic, each setting by itself */
 
-/*
- * A setting; before the first start 0, but for large_threshold. Relaxed: calls that do not need a
- * start may run beside one, and either value serves them.
- */
+/* A setting; before the first start 0, but for large_threshold. Relaxed: calls that do not need a
+ * start may run beside one, and either value serves them. */
 #define kvfree_setting(name)						\
 	__atomic_load_n(&kvfree_conf.name, __ATOMIC_RELAXED)
 

@@ -7,13 +7,11 @@
 /*
  * count.h - objects ever queued, ever freed
  *
- * Objects in pages are counted when their page is closed, so that
- * the fast path counts nothing; reading the counters adds what the open
- * pages hold.
+ * Objects in pages are counted when their page is closed, so that the fast path counts nothing;
+ * reading the counters adds what the open pages hold.
  *
- * For the difference, read what is freed first: an object is counted as queued
- * before anybody can free it, so what was read as freed (acquire) was counted
- * as queued before.
+ * For the difference, read what is freed first: an object is counted as queued before anybody can
+ * free it, so what was read as freed (acquire) was counted as queued before.
  */
 
 #include "record.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
-
 /*
  * debug.c - find objects that are queued twice, and waits inside sections
  *
@@ -76,9 +75,8 @@ int kvfree_debug_start(void)
 	if (kvfree_debug_is_started())
 		return 0;
 #ifdef __GLIBC__
-	/* The first backtrace() of a process loads a library; later ones
-	 * allocate nothing, so a raw context may call it. Where there is a table, there
-	 * was one. */
+	/* The first backtrace() of a process loads a library; later ones allocate nothing, so a raw
+	 * context may call it. Where there is a table, there was one. */
 	backtrace(&frame, 1);
 #endif
 	slots = mmap(NULL, SLOTS * sizeof(*table), PROT_READ | PROT_WRITE,
@@ -118,8 +116,7 @@ static uintptr_t *claim(uintptr_t *window, uintptr_t ptr)
 	return NULL;
 }
 
-/* Once for each object, however often it is queued. Not inlined: see
- * runtime_start(). */
+/* Once for each object, however often it is queued. Not inlined: see runtime_start(). */
 static __attribute__((noinline)) void report(uintptr_t *slot, void *ptr)
 {
 	/* Seq_cst, as all of the table: nothing here is fast. */

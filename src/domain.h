@@ -7,12 +7,11 @@
 /*
  * domain.h - what belongs to one flavor of RCU
  *
- * Domains are a small static table. An entry is claimed by compare-and-exchange
- * on its flavor pointer and stays claimed, so that the first use of a flavor
- * is raw-safe too.
+ * Domains are a small static table. An entry is claimed by compare-and-exchange on its flavor
+ * pointer and stays claimed, so that the first use of a flavor is raw-safe too.
  *
- * Locking discipline: domain.lock guards the list of records that nobody owns, the
- * pushing of records, and the emergency chains. It is held for a few instructions.
+ * Locking discipline: domain.lock guards the list of records that nobody owns, the pushing of
+ * records, and the emergency chains. It is held for a few instructions.
  */
 
 #include "conf.h"
@@ -101,10 +100,8 @@ struct kvfree_domain {
 
 extern struct kvfree_domain kvfree_domains[KVFREE_MAX_DOMAINS];
 
-/*
- * The domain of @flavor; claims an entry on first use. Raw-safe. Aborts when
- * the process uses more than KVFREE_MAX_DOMAINS flavors.
- */
+/* The domain of @flavor; claims an entry on first use. Raw-safe. Aborts when the process uses more
+ * than KVFREE_MAX_DOMAINS flavors. */
 struct kvfree_domain *kvfree_domain_get(const struct rcu_flavor_struct *flavor);
 
 /* The flavor of an entry in use. */
@@ -158,10 +155,8 @@ bool kvfree_domain_emergency_missed(struct kvfree_domain *domain);
 /* Whether a list or a chain holds anything. Clean context. */
 bool kvfree_domain_has_emergency(struct kvfree_domain *domain);
 
-/*
- * Run one grace period for all that is closed. False if another thread runs one or none
- * may begin. The caller is offline and outside sections: kvfree_enter_wait().
- */
+/* Run one grace period for all that is closed. False if another thread runs one or none may begin.
+ * The caller is offline and outside sections: kvfree_enter_wait(). */
 bool kvfree_domain_run(struct kvfree_domain *domain);
 /* Run grace periods, or wait for those of others, until @cookie is over. */
 void kvfree_domain_wait(struct kvfree_domain *domain, unsigned long cookie);
@@ -170,12 +165,11 @@ void kvfree_domain_wait(struct kvfree_domain *domain, unsigned long cookie);
 bool kvfree_domain_try_wait(struct kvfree_domain *domain, unsigned long cookie);
 
 /*
- * Around waits of a thread that may be a reader. They look at all flavors in use, and at
- * QSBR in any case: the thread that this one waits for may wait for a grace period of
- * another flavor, and so for this thread. An online QSBR thread goes
- * offline. A thread inside a read-side section would deadlock, which is an error of the
- * program: abort with a message that names @what. _try returns false instead, and does
- * nothing. Pass *@online, or what was returned, to kvfree_leave_wait().
+ * Around waits of a thread that may be a reader. They look at all flavors in use, and at QSBR in
+ * any case: the thread that this one waits for may wait for a grace period of another flavor, and
+ * so for this thread. An online QSBR thread goes offline. A thread inside a read-side section would
+ * deadlock, which is an error of the program: abort with a message that names @what. _try returns
+ * false instead, and does nothing. Pass *@online, or what was returned, to kvfree_leave_wait().
  */
 unsigned int kvfree_enter_wait(const char *what);
 bool kvfree_enter_wait_try(unsigned int *online);

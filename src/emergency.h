@@ -7,15 +7,14 @@
 /*
  * emergency.h - the lists for objects that found no page
  *
- * Lock-free: any number of threads and signal handlers push, and a collector takes
- * the whole list at once, so there is no pop and no ABA. The object's own
- * struct rcu_head is the link: nothing is allocated.
+ * Lock-free: any number of threads and signal handlers push, and a collector takes the whole list
+ * at once, so there is no pop and no ABA. The object's own struct rcu_head is the link: nothing is
+ * allocated.
  *
- * Why a stack, and not liburcu's wfcqueue: a wfcqueue enqueuer that is stopped
- * between its exchange and its link makes the consumer wait for it. Here the link
- * is written first and published by the compare-and-exchange; a stopped pusher
- * holds up nobody. (liburcu's lfstack does the same with assembly that
- * ThreadSanitizer cannot see.)
+ * Why a stack, and not liburcu's wfcqueue: a wfcqueue enqueuer that is stopped between its exchange
+ * and its link makes the consumer wait for it. Here the link is written first and published by the
+ * compare-and-exchange; a stopped pusher holds up nobody. (liburcu's lfstack does the same with
+ * assembly that ThreadSanitizer cannot see.)
  */
 
 #include <urcu/call-rcu.h>

@@ -1,31 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: The liburcu-kvfree authors */
 
-
 /*
  * fork.c - the library across fork()
  *
- * There are two ways. Without hooks, a pthread_atfork child handler resets the library
- * in the child: no threads, empty lists, unlocked locks. It takes no lock and
- * calls nothing that does, since other threads of the parent may have held any
- * lock at the moment of the fork. What was pending is the parent's
- * to free.
+ * There are two ways. Without hooks, a pthread_atfork child handler resets the library in the
+ * child: no threads, empty lists, unlocked locks. It takes no lock and calls nothing that does,
+ * since other threads of the parent may have held any lock at the moment of the fork. What was
+ * pending is the parent's to free.
  *
- * With hooks, parent and child both have a whole queue, and each frees its
- * copy. Everything comes to rest, in two steps:
+ * With hooks, parent and child both have a whole queue, and each frees its copy. Everything comes
+ * to rest, in two steps:
  *
- *  - before_fork waits for what may take long, and keeps it from beginning
- *    again: no start, no grace period, no work of the pool, no ripe objects in
- *    anybody's hands. It waits for one piece and one grace period at the
- *    most, however much is queued. It returns with only start_lock held: readers,
- *    RCU callbacks and other libraries' hooks may wait for each other and call
- *    this library until the fork itself.
- *  - The pthread_atfork handlers hold all locks under which nobody waits,
- *    allocates or frees, the records' last, over the fork and no longer. Raw
- *    calls of other threads use the emergency list meanwhile.
+ *  - before_fork waits for what may take long, and keeps it from beginning again: no start, no
+ *    grace period, no work of the pool, no ripe objects in anybody's hands. It waits for one piece
+ *    and one grace period at the most, however much is queued. It returns with only start_lock
+ *    held: readers, RCU callbacks and other libraries' hooks may wait for each other and call this
+ *    library until the fork itself.
+ *  - The pthread_atfork handlers hold all locks under which nobody waits, allocates or frees, the
+ *    records' last, over the fork and no longer. Raw calls of other threads use the emergency list
+ *    meanwhile.
  *
- * The wait for other threads' free() is in the first step, since allocators
- * have pthread_atfork handlers of their own, in unknown order.
+ * The wait for other threads' free() is in the first step, since allocators have pthread_atfork
+ * handlers of their own, in unknown order.
  */
 
 #include <signal.h>

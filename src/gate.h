@@ -7,25 +7,24 @@
 /*
  * gate.h - one request at a time, and none lost
  *
- * A gate keeps every call but the first from making a system call. It is a
- * counter: even while it is open, odd while it is closed, which says that a timer was
- * armed and that its service is still to come.
+ * A gate keeps every call but the first from making a system call. It is a counter: even while it
+ * is open, odd while it is closed, which says that a timer was armed and that its service is still
+ * to come.
  *
  *	request: publish the state		service: open the gate
  *		 seen = read the gate			 look at the state
  *		 if open: arm the timer, close
  *
- * - Reading is a read-modify-write of the word that opening writes. One of the two
- *   comes first in the order of that word: either the request finds the gate
- *   open and arms the timer, or the service comes after the publication and sees the
- *   state. A plain load would lose a wake-up.
- * - Closing comes last, so that a thread that is stopped anywhere in between
- *   leaves the gate open: others arm the timer themselves. If closing came first, one
- *   preempted thread would keep everybody's objects from being freed.
- * - A service that comes before the closing changes the number, even if the gate is
- *   open, and the closing fails; a plain flag would stay closed for good.
- * - A request that could not arm the timer leaves the gate as it was, so
- *   that the next request tries.
+ * - Reading is a read-modify-write of the word that opening writes. One of the two comes first in
+ *   the order of that word: either the request finds the gate open and arms the timer, or the
+ *   service comes after the publication and sees the state. A plain load would lose a wake-up.
+ * - Closing comes last, so that a thread that is stopped anywhere in between leaves the gate open:
+ *   others arm the timer themselves. If closing came first, one preempted thread would keep
+ *   everybody's objects from being freed.
+ * - A service that comes before the closing changes the number, even if the gate is open, and the
+ *   closing fails; a plain flag would stay closed for good.
+ * - A request that could not arm the timer leaves the gate as it was, so that the next request
+ *   tries.
  */
 
 #include "util.h"

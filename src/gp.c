@@ -167,10 +167,8 @@ void kvfree_gp_release(struct kvfree_gp *gp)
 /* ------------------------------------------------------------------ */
 /* Stall report                                                       */
 
-/*
- * Flavors that the program is not linked with are NULL. dladdr() would not do: it takes
- * the dynamic linker's lock, whose holder may wait for this thread.
- */
+/* Flavors that the program is not linked with are NULL. dladdr() would not do: it takes the dynamic
+ * linker's lock, whose holder may wait for this thread. */
 #pragma weak urcu_memb_flavor
 #pragma weak urcu_mb_flavor
 #pragma weak urcu_qsbr_flavor

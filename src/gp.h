@@ -7,24 +7,22 @@
 /*
  * gp.h - numbered grace periods
  *
- * Grace periods of a domain are numbered from 1. `started` counts those that have
- * begun, `completed` those that are over; at most one runs at a time. A
- * *cookie* is the number of the first grace period that begins after it was
- * read. What was unlinked before the cookie was read may be freed once the grace period
- * of that number is over. Numbers wrap; they are compared by their difference.
- * (The kernel's get_state_synchronize_rcu() and rcu_seq.)
+ * Grace periods of a domain are numbered from 1. `started` counts those that have begun,
+ * `completed` those that are over; at most one runs at a time. A *cookie* is the number of the
+ * first grace period that begins after it was read. What was unlinked before the cookie was read
+ * may be freed once the grace period of that number is over. Numbers wrap; they are compared by
+ * their difference. (The kernel's get_state_synchronize_rcu() and rcu_seq.)
  *
- * Order. Reading a cookie is a read-modify-write of `started`, and so is
- * starting. If a cookie is n, it was read before the start of n in the order
- * of that word, and by release and acquire everything that was done before reading it is
- * visible to the runner before grace period n begins. A plain load of `started` could be
- * done before the caller's unlinking is visible, and a reader that begins
- * during grace period n could still find the object.
- * `completed` is stored with release after the grace period and loaded with acquire
- * by whoever frees: what readers did in their sections comes before the free.
+ * Order. Reading a cookie is a read-modify-write of `started`, and so is starting. If a cookie is
+ * n, it was read before the start of n in the order of that word, and by release and acquire
+ * everything that was done before reading it is visible to the runner before grace period n begins.
+ * A plain load of `started` could be done before the caller's unlinking is visible, and a reader
+ * that begins during grace period n could still find the object. `completed` is stored with release
+ * after the grace period and loaded with acquire by whoever frees: what readers did in their
+ * sections comes before the free.
  *
- * Locking discipline: gp.lock guards who runs. It is never held while a grace
- * period is waited for. `started` moves in the hands of the one runner only.
+ * Locking discipline: gp.lock guards who runs. It is never held while a grace period is waited for.
+ * `started` moves in the hands of the one runner only.
  */
 
 #include <pthread.h>

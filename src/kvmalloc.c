@@ -4,11 +4,10 @@
 /*
  * kvmalloc.c - urcu_kvmalloc() and its family
  *
- * Recycling. A request takes one of the thread's own ripe objects and, if it fits,
- * returns it: no free(), no malloc(), and the memory is hot. If it does not fit,
- * it is freed before malloc() is called. A few objects are taken each time the lock is
- * held and kept in the record's stash; they count as freed, as memory of the allocator.
- * (The idea is Linux's sheaves for kmem caches.)
+ * Recycling. A request takes one of the thread's own ripe objects and, if it fits, returns it: no
+ * free(), no malloc(), and the memory is hot. If it does not fit, it is freed before malloc() is
+ * called. A few objects are taken each time the lock is held and kept in the record's stash; they
+ * count as freed, as memory of the allocator. (The idea is Linux's sheaves for kmem caches.)
  */
 
 #include <string.h>

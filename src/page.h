@@ -7,9 +7,8 @@
 /*
  * page.h - the bulk page: 4096 bytes of pointers that wait together
  *
- * Locking discipline: a page has no lock. It belongs to what holds it: a record, under
- * that record's lock (as open page, closed page or in the cache), or the function
- * that took it out.
+ * Locking discipline: a page has no lock. It belongs to what holds it: a record, under that
+ * record's lock (as open page, closed page or in the cache), or the function that took it out.
  */
 
 #include "util.h"

@@ -4,61 +4,56 @@
 /*
  * queue.c - the deferring calls, and the design on one page
  *
- * The problem: an object is to be freed after a grace period, and the caller may hold a
- * spinlock, be in a signal handler, or run as SCHED_FIFO. There it may not allocate,
- * block or wait for a lock, and yet the pointer must be kept somewhere until its
- * grace period is over.
+ * The problem: an object is to be freed after a grace period, and the caller may hold a spinlock,
+ * be in a signal handler, or run as SCHED_FIFO. There it may not allocate, block or wait for a
+ * lock, and yet the pointer must be kept somewhere until its grace period is over.
  *
- * Words. A *domain* (domain.h) is what belongs to one flavor of RCU. A
- * *record* (record.h) is what one thread has in one domain. A *page* (page.h) is 4096
- * bytes of pointers that wait together. A *channel* (free.h) says how the objects of
- * a page are freed. A *cookie* (gp.h) is the number of the grace period that a page
- * waits for. An object is *ripe* when its grace period is over.
+ * Words. A *domain* (domain.h) is what belongs to one flavor of RCU. A *record* (record.h) is what
+ * one thread has in one domain. A *page* (page.h) is 4096 bytes of pointers that wait together. A
+ * *channel* (free.h) says how the objects of a page are freed. A *cookie* (gp.h) is the number of
+ * the grace period that a page waits for. An object is *ripe* when its grace period is over.
  *
  * The way of a pointer:
  *
- *  1. A raw call finds its thread's record through TLS, tries the record's
- *     spinlock, stores the pointer into the open page, unlocks. That is the
- *     fast path, below.
- *  2. A page that is full is closed: it gets a cookie and goes to the end of the
- *     record's closed pages, where it stays until its objects are freed. The next page
- *     comes from the record's cache (cache.h). When a page comes into use, the call
- *     arms the alarm of the tick.
- *  3. If there is no page or no record, or the lock is held, the object itself goes
- *     to one of the domain's emergency lists through its rcu_head (emergency.h), and the
- *     alarm of the tick is armed.
- *  4. When batch_bytes are closed and wait for a grace period (more or less than that:
- *     gp.h), a clean call runs it, while grace periods are short; else the
- *     domain's grace-period thread does (service.h). A raw call arms the kick's alarm.
- *  5. The timer thread (timer.h) wakes and queues work on the worker pool
- *     (workqueue.h). It exists so that a raw call wakes nobody itself: the lock
- *     of the pool could be held by the code that a handler interrupted.
- *  6. The owner frees its ripe objects one by one in clean calls: a
- *     _mightsleep call queues one and frees one in the same critical section;
- *     urcu_kvmalloc() frees, or returns, as many as it allocates.
- *  7. Workers free what owners leave, a piece at a time (reap.h), on the processor where
- *     it was queued (placement.h).
+ *  1. A raw call finds its thread's record through TLS, tries the record's spinlock, stores the
+ *     pointer into the open page, unlocks. That is the fast path, below.
+ *  2. A page that is full is closed: it gets a cookie and goes to the end of the record's closed
+ *     pages, where it stays until its objects are freed. The next page comes from the record's
+ *     cache (cache.h). When a page comes into use, the call arms the alarm of the tick.
+ *  3. If there is no page or no record, or the lock is held, the object itself goes to one of the
+ *     domain's emergency lists through its rcu_head (emergency.h), and the alarm of the tick is
+ *     armed.
+ *  4. When batch_bytes are closed and wait for a grace period (more or less than that: gp.h), a
+ *     clean call runs it, while grace periods are short; else the domain's grace-period thread does
+ *     (service.h). A raw call arms the kick's alarm.
+ *  5. The timer thread (timer.h) wakes and queues work on the worker pool (workqueue.h). It exists
+ *     so that a raw call wakes nobody itself: the lock of the pool could be held by the code that a
+ *     handler interrupted.
+ *  6. The owner frees its ripe objects one by one in clean calls: a _mightsleep call queues one and
+ *     frees one in the same critical section; urcu_kvmalloc() frees, or returns, as many as it
+ *     allocates.
+ *  7. Workers free what owners leave, a piece at a time (reap.h), on the processor where it was
+ *     queued (placement.h).
  *
  * What always holds:
  *
- *  A. Nothing is freed before the grace period of its cookie is over. An object is
- *     unlinked, then appended, then its page is closed and the cookie read; whoever
- *     frees it has seen that number completed. So every reader that could see the
- *     object is waited for. The emergency lists are closed in the same way.
- *  B. A raw call takes a bounded number of steps. The record's lock is only
- *     tried; the emergency push is lock-free; its system calls are
- *     timerfd_gettime() and timerfd_settime(), made by whoever finds a gate open.
- *  C. No wake-up is lost: state is published, then its gate read; the server
- *     opens the gate, then looks at the state (gate.h). A request that
- *     could not be delivered leaves its gate open, and so does a thread that
- *     is stopped on the way: it holds up nobody else.
- *  D. Records, once published, stay; nothing that a raw call or a worker walks
- *     is freed before urcu_kvfree_exit().
- *  E. At most one grace period of a domain runs, and freeing what is ripe never waits
- *     for it. A record whose lock is held holds up only its own objects.
+ *  A. Nothing is freed before the grace period of its cookie is over. An object is unlinked, then
+ *     appended, then its page is closed and the cookie read; whoever frees it has seen that number
+ *     completed. So every reader that could see the object is waited for. The emergency lists are
+ *     closed in the same way.
+ *  B. A raw call takes a bounded number of steps. The record's lock is only tried; the emergency
+ *     push is lock-free; its system calls are timerfd_gettime() and timerfd_settime(), made by
+ *     whoever finds a gate open.
+ *  C. No wake-up is lost: state is published, then its gate read; the server opens the gate, then
+ *     looks at the state (gate.h). A request that could not be delivered leaves its gate open, and
+ *     so does a thread that is stopped on the way: it holds up nobody else.
+ *  D. Records, once published, stay; nothing that a raw call or a worker walks is freed before
+ *     urcu_kvfree_exit().
+ *  E. At most one grace period of a domain runs, and freeing what is ripe never waits for it. A
+ *     record whose lock is held holds up only its own objects.
  *
- * Lock order: lockrank.h. The raw lock is innermost and guards bounded pointer
- * work only. Calls go down the list of rooms in doc/design.md.
+ * Lock order: lockrank.h. The raw lock is innermost and guards bounded pointer work only. Calls go
+ * down the list of rooms in doc/design.md.
  */
 
 #include "area.h"
@@ -141,10 +136,8 @@ bool urcu_kvfree_rcu_try_flavor(const struct rcu_flavor_struct *flavor, const vo
 	return false;
 }
 
-/*
- * The rest of an append: close the full page, open the next from the cache.
- * Caller holds the lock. Adds to *@events. False when the cache is empty.
- */
+/* The rest of an append: close the full page, open the next from the cache. Caller holds the lock.
+ * Adds to *@events. False when the cache is empty. */
 static bool append_slow(struct kvfree_record *record, unsigned int channel,
 		void *ptr, unsigned int *events)
 {

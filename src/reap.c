@@ -106,10 +106,8 @@ static void objects_free(struct kvfree_domain *domain, unsigned int channel, siz
 	__atomic_fetch_add(&domain->count.freed, nr, __ATOMIC_RELEASE);
 }
 
-/*
- * Check the order that everything depends on. Objects that fail the check are leaked:
- * losing memory is bad, freeing it under a reader is worse.
- */
+/* Check the order that everything depends on. Objects that fail the check are leaked: losing memory
+ * is bad, freeing it under a reader is worse. */
 static bool may_free(struct kvfree_domain *domain, unsigned long cookie)
 {
 	return caa_likely(kvfree_gp_over(&domain->gp, cookie));
@@ -234,8 +232,7 @@ static bool chain_piece(struct kvfree_domain *domain, unsigned int list,
 	return link;
 }
 
-/* Whether a chain, or what somebody has taken of it, waits for no more than
- * @cookie. */
+/* Whether a chain, or what somebody has taken of it, waits for no more than @cookie. */
 static bool chain_is_there(struct kvfree_domain *domain, unsigned long cookie)
 {
 	const struct kvfree_chain *chain;
@@ -435,9 +432,8 @@ static bool user_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
 	pages_free(domain, pages, &piece->spent);
 	if (chain_piece(domain, KVFREE_EMERGENCY_USER, piece->completed, PIECE_LINKS))
 		more = true;
-	/* Acq_rel, a read-modify-write: pairs with kvfree_piece_take(). A worker
-	 * that found user_taken set left what had become ripe to this one,
-	 * which sees that number below. */
+	/* Acq_rel, a read-modify-write: pairs with kvfree_piece_take(). A worker that found
+	 * user_taken set left what had become ripe to this one, which sees that number below. */
 	(void) __atomic_exchange_n(&domain->user_taken, false, __ATOMIC_ACQ_REL);
 	return kvfree_gp_completed(&domain->gp) != piece->completed || more;
 }

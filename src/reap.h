@@ -7,18 +7,17 @@
 /*
  * reap.h - who frees what is ripe
  *
- * The owner frees objects of malloc in its clean calls. Workers free the rest, a
- * piece at a time: what an owner has left for a whole tick, all that belongs to an
- * owner that makes no clean calls or has left, and all objects of other channels. Of the
- * workers of a domain, only one at a time is in free functions of the program.
+ * The owner frees objects of malloc in its clean calls. Workers free the rest, a piece at a time:
+ * what an owner has left for a whole tick, all that belongs to an owner that makes no clean calls
+ * or has left, and all objects of other channels. Of the workers of a domain, only one at a time is
+ * in free functions of the program.
  *
- * Hands. Whoever takes pages or a part of an emergency chain to free them opens a
- * *hand* first and closes it after the frees. Hands are numbered as they open, so that a
- * barrier can wait for all that were open when it looked: what had been taken
- * by then is freed. Between the hooks of a fork no hand is open.
+ * Hands. Whoever takes pages or a part of an emergency chain to free them opens a *hand* first and
+ * closes it after the frees. Hands are numbered as they open, so that a barrier can wait for all
+ * that were open when it looked: what had been taken by then is freed. Between the hooks of a fork
+ * no hand is open.
  *
- * Locking discipline: hands.lock guards the list of open hands, for a few
- * instructions.
+ * Locking discipline: hands.lock guards the list of open hands, for a few instructions.
  */
 
 #include "cache.h"
@@ -54,10 +53,8 @@ struct kvfree_piece {
 bool kvfree_piece_take(struct kvfree_domain *domain, struct kvfree_piece *piece);
 bool kvfree_piece_free(struct kvfree_domain *domain, struct kvfree_piece *piece);
 
-/*
- * For a barrier, once grace period @cookie is over: free all closed pages of @record
- * that waited for it or an earlier one, and wait for what its owner has in hand.
- */
+/* For a barrier, once grace period @cookie is over: free all closed pages of @record that waited
+ * for it or an earlier one, and wait for what its owner has in hand. */
 void kvfree_reap_record(struct kvfree_record *record, unsigned long cookie);
 /* The same for the emergency chains whose cookie is not above @cookie. */
 void kvfree_reap_chain(struct kvfree_domain *domain, unsigned long cookie);
@@ -67,8 +64,7 @@ void kvfree_reap_note_bytes(struct kvfree_record *record, void *ptr);
 /* The same from an object that its owner is about to queue, if no size is known. */
 void kvfree_reap_note_first(struct kvfree_record *record, unsigned int channel, void *ptr);
 
-/* Free up to @max of the calling thread's own ripe objects; returns how many. Clean
- * context. */
+/* Free up to @max of the calling thread's own ripe objects; returns how many. Clean context. */
 size_t kvfree_reap_own(struct kvfree_record *record, size_t max);
 
 #endif /* KVFREE_REAP_H */

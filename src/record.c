@@ -297,10 +297,8 @@ static void record_publish(struct kvfree_record *record)
 	kvfree_mutex_unlock(&domain->lock);
 }
 
-/*
- * A record that was left, or NULL. Its thread may have left a raw call by longjmp(), with the
- * lock held for good: nobody is to get that one.
- */
+/* A record that was left, or NULL. Its thread may have left a raw call by longjmp(), with the lock
+ * held for good: nobody is to get that one. */
 static struct kvfree_record *left_pop(struct kvfree_domain *domain)
 {
 	struct kvfree_record *record, **link = &domain->left;
@@ -358,8 +356,7 @@ static struct kvfree_record *blank_take(struct kvfree_domain *domain)
 	for (i = 0; i < KVFREE_BLANKS; i++) {
 		struct kvfree_record *record;
 
-		/* Acquire: pairs with the release in make_blanks() of cache.c.
-		 * Exchange: no ABA. */
+		/* Acquire: pairs with the release in make_blanks() of cache.c. Exchange: no ABA. */
 		record = __atomic_exchange_n(&domain->blank[i], NULL, __ATOMIC_ACQUIRE);
 		if (record)
 			return record;
@@ -367,10 +364,8 @@ static struct kvfree_record *blank_take(struct kvfree_domain *domain)
 	return NULL;
 }
 
-/*
- * glibc keeps the values of the first 32 keys in the thread itself and allocates for
- * the others: with a higher key, a raw context must not set the value.
- */
+/* glibc keeps the values of the first 32 keys in the thread itself and allocates for the others:
+ * with a higher key, a raw context must not set the value. */
 static bool key_is_raw_safe(void)
 {
 #ifdef __GLIBC__
@@ -387,10 +382,8 @@ static void tls_use(struct kvfree_record *record)
 		kvfree_tls.recent = record;
 }
 
-/*
- * The calling thread's number, without a system call: the kernel's interface puts it into
- * the number of the thread's processor-time clock (~tid << 3, and what it counts).
- */
+/* The calling thread's number, without a system call: the kernel's interface puts it into the
+ * number of the thread's processor-time clock (~tid << 3, and what it counts). */
 static pid_t self_tid(void)
 {
 	clockid_t clock;
@@ -490,8 +483,7 @@ struct kvfree_record *kvfree_record_get_clean(struct kvfree_domain *domain)
 	struct kvfree_tls *tls = &kvfree_tls;
 	struct kvfree_record *record = kvfree_record_own(domain);
 
-	/* claiming is set here if an allocator hook, called by the claim below,
-	 * queues. */
+	/* claiming is set here if an allocator hook, called by the claim below, queues. */
 	if (record || tls->exited || tls->claiming)
 		return record;
 	record = claim_begin(domain);
@@ -565,9 +557,8 @@ int kvfree_record_make_key(void)
 # pragma weak dlsym
 
 /*
- * Never unload the module that has this code, such as a plugin with a static copy of the
- * library: other threads run its code, now or at their end. (The shared library is
- * linked with -z nodelete.)
+ * Never unload the module that has this code, such as a plugin with a static copy of the library:
+ * other threads run its code, now or at their end. (The shared library is linked with -z nodelete.)
  */
 static void stay_loaded(void)
 {
@@ -591,10 +582,8 @@ static void stay_loaded(void)
 }
 #endif
 
-/*
- * In the constructor, so that the key lands among glibc's first 32 and raw
- * calls may claim records; see key_is_raw_safe().
- */
+/* In the constructor, so that the key lands among glibc's first 32 and raw calls may claim records;
+ * see key_is_raw_safe(). */
 static __attribute__((constructor)) void make_key_early(void)
 {
 	kvfree_record_make_key();

@@ -7,29 +7,28 @@
 /*
  * record.h - what one thread has in one domain
  *
- * A record holds one open page per channel, which is being filled, and its closed
- * pages: those that are full, or old. A closed page never leaves its record until
- * its objects are freed. It waits for a cookie (gp.h); in a list of closed pages
- * cookies only grow, so that the first page is the first to be ripe.
+ * A record holds one open page per channel, which is being filled, and its closed pages: those that
+ * are full, or old. A closed page never leaves its record until its objects are freed. It waits for
+ * a cookie (gp.h); in a list of closed pages cookies only grow, so that the first page is the first
+ * to be ripe.
  *
- * Locking discipline. kvfree_record.lock is *raw*: inside it there is only
- * bounded pointer work, no call that could block, allocate or fault on a lock.
- * It is a spinlock made of one exchange and one store, in the caller's own code: calls of
- * pthread_spin_trylock() and pthread_spin_unlock() cost a tenth of a deferring call, and
- * POSIX does not say that a signal handler may make them.
+ * Locking discipline. kvfree_record.lock is *raw*: inside it there is only bounded pointer work, no
+ * call that could block, allocate or fault on a lock. It is a spinlock made of one exchange and one
+ * store, in the caller's own code: calls of pthread_spin_trylock() and pthread_spin_unlock() cost a
+ * tenth of a deferring call, and POSIX does not say that a signal handler may make them.
  *
- *  - Raw contexts take it with kvfree_record_trylock() only. When it is held
- *    (by a preempted worker, or by the very code that this signal handler
- *    interrupted) they go to the emergency list.
+ *  - Raw contexts take it with kvfree_record_trylock() only. When it is held (by a preempted
+ *    worker, or by the very code that this signal handler interrupted) they go to the emergency
+ *    list.
  *  - Clean contexts use kvfree_record_lock(): trylock, relax, yield, sleep.
- *  - A worker uses kvfree_record_lock_few(): a few tries, then it leaves the
- *    record alone until it looks again.
+ *  - A worker uses kvfree_record_lock_few(): a few tries, then it leaves the record alone until it
+ *    looks again.
  *
- * It is the innermost lock: nothing is taken inside it. Only a fork with the hooks holds
- * the locks of several records at the same time.
+ * It is the innermost lock: nothing is taken inside it. Only a fork with the hooks holds the locks
+ * of several records at the same time.
  *
- * Once published in its domain's list, a record stays there: readers of the list
- * need no lock, and a record's address is valid until urcu_kvfree_exit().
+ * Once published in its domain's list, a record stays there: readers of the list need no lock, and
+ * a record's address is valid until urcu_kvfree_exit().
  */
 
 #include <sys/types.h>
@@ -106,10 +105,8 @@ struct kvfree_record {
 	struct kvfree_record *next_left;	/* under domain.lock */
 };
 
-/*
- * What a thread knows about itself. Read and written only by the thread and by signal
- * handlers that run on it.
- */
+/* What a thread knows about itself. Read and written only by the thread and by signal handlers that
+ * run on it. */
 struct kvfree_tls {
 	struct kvfree_record *recent;	/* of record[], used last; or NULL */
 	struct kvfree_record *record[KVFREE_MAX_DOMAINS];
@@ -270,8 +267,7 @@ static inline void kvfree_record_mark_clean(struct kvfree_record *record)
 		__atomic_store_n(&record->clean_at, tick, __ATOMIC_RELAXED);
 }
 
-/* Whether its owner frees what is ripe: it made a clean call in this tick or the
- * last. */
+/* Whether its owner frees what is ripe: it made a clean call in this tick or the last. */
 static inline bool kvfree_record_owner_frees(const struct kvfree_record *record)
 {
 	return __atomic_load_n(&record->state, __ATOMIC_RELAXED) == KVFREE_RECORD_OWNED &&
@@ -292,10 +288,8 @@ static inline bool kvfree_record_has_use(const struct kvfree_record *record)
 /* The calling thread's record in @domain, NULL if it has none. Raw-safe. */
 struct kvfree_record *kvfree_record_own(struct kvfree_domain *domain);
 
-/*
- * The calling thread's record in @domain. If it has none, _raw claims a blank one and
- * _clean makes one. NULL if that is not possible.
- */
+/* The calling thread's record in @domain. If it has none, _raw claims a blank one and _clean makes
+ * one. NULL if that is not possible. */
 struct kvfree_record *kvfree_record_get_raw(struct kvfree_domain *domain);
 struct kvfree_record *kvfree_record_get_clean(struct kvfree_domain *domain);
 

@@ -101,10 +101,8 @@ static bool in_section(void)
 	return false;
 }
 
-/*
- * The next budget is full. If grace periods are short, whoever runs one, or is to run it, may
- * have no processor: give it this one, unless it may be waiting for this thread.
- */
+/* The next budget is full. If grace periods are short, whoever runs one, or is to run it, may have
+ * no processor: give it this one, unless it may be waiting for this thread. */
 static void let_run(struct kvfree_domain *domain)
 {
 	if (kvfree_gp_is_short(&domain->gp) && !kvfree_gp_is_old(&domain->gp) && !in_section())
@@ -182,9 +180,8 @@ static bool tick_record(struct kvfree_record *record)
 /* What is ripe at this tick is the workers' at the next. */
 static void tick_count(struct kvfree_domain *domain)
 {
-	/* Relaxed: pressure_work() may do the same at the same time; either value is
-	 * of a grace period that is over. Release: pairs with
-	 * kvfree_piece_take(), for may_free(). */
+	/* Relaxed: pressure_work() may do the same at the same time; either value is of a grace
+	 * period that is over. Release: pairs with kvfree_piece_take(), for may_free(). */
 	__atomic_store_n(&domain->ripe_for_tick, __atomic_load_n(&domain->ripe_at_tick,
 				__ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
 	__atomic_store_n(&domain->ripe_at_tick, kvfree_gp_completed(&domain->gp), __ATOMIC_RELEASE);
@@ -255,9 +252,8 @@ static void on_kick(void)
 {
 	struct kvfree_domain *domain;
 
-	/* Over the budget, the gate stays closed until a grace period begins. Under
-	 * it, one began while the request was made, and the request closed the
-	 * gate after that. */
+	/* Over the budget, the gate stays closed until a grace period begins. Under it, one began
+	 * while the request was made, and the request closed the gate after that. */
 	kvfree_for_each_domain(domain) {
 		if (!kvfree_domain_over_budget(domain, KVFREE_ONE_BUDGET))
 			kvfree_gate_open(&domain->kick_gate);

@@ -42,10 +42,8 @@ void kvfree_service_budget(struct kvfree_domain *domain);
  * budget, and 1 MiB. Raw-safe. */
 bool kvfree_service_is_crowded(struct kvfree_domain *domain);
 
-/*
- * If it is crowded while grace periods are short, give up the processor once, unless this
- * thread is in a section. Clean context; the flavor may register the thread.
- */
+/* If it is crowded while grace periods are short, give up the processor once, unless this thread is
+ * in a section. Clean context; the flavor may register the thread. */
 void kvfree_service_give_way(struct kvfree_domain *domain);
 
 /* Bring all domains to rest for a fork, and let them go on. */

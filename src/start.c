@@ -98,8 +98,7 @@ static void start_failed(void)
 	static bool told;	/* under start_lock */
 	int saved = errno;
 
-	/* Release, as all stores of the state; nobody relies on what comes
-	 * before this one. */
+	/* Release, as all stores of the state; nobody relies on what comes before this one. */
 	__atomic_store_n(&kvfree_state, KVFREE_STATE_STOPPED, __ATOMIC_RELEASE);
 	/* Relaxed: a hint; an attempt more or less does no harm. */
 	__atomic_store_n(&failed_msec, kvfree_now_msec(), __ATOMIC_RELAXED);
@@ -204,11 +203,8 @@ int urcu_kvfree_init(const struct urcu_kvfree_attr *attr)
 /* ------------------------------------------------------------------ */
 /* Exit                                                               */
 
-/*
- * Free functions may queue more, on any domain. A round that frees nothing is the last:
- * an object that another thread was about to queue at a fork is counted in the child but
- * is not there.
- */
+/* Free functions may queue more, on any domain. A round that frees nothing is the last: an object
+ * that another thread was about to queue at a fork is counted in the child but is not there. */
 static void empty_all(void)
 {
 	uint64_t before, pending, freed = 0;
@@ -235,8 +231,7 @@ static void exit_locked(void)
 	struct kvfree_domain *domain;
 
 	if (kvfree_is_running()) {
-		/* First: a free function that this waits for must not find the
-		 * library running. */
+		/* First: a free function that this waits for must not find the library running. */
 		kvfree_stopped();
 		kvfree_service_stop();
 	}
