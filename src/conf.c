@@ -183,7 +183,8 @@ void kvfree_conf_publish(const struct kvfree_conf *conf)
 
 	/* Relaxed: each setting stands on its own. */
 	for (id = 0; id < NR_SETTINGS; id++)
-		__atomic_store_n(field_of(&kvfree_conf, id), *field_of(&from, id), __ATOMIC_RELAXED);
+		__atomic_store_n(field_of(&kvfree_conf, id), *field_of(&from, id),
+				__ATOMIC_RELAXED);
 }
 
 struct urcu_kvfree_attr *urcu_kvfree_attr_create(void)

@@ -18,7 +18,7 @@
 	.hands = { .lock = PTHREAD_MUTEX_INITIALIZER,			\
 		.cond = PTHREAD_COND_INITIALIZER },			\
 	.lock = PTHREAD_MUTEX_INITIALIZER,				\
-	.gp_thread = KVFREE_WORKQUEUE_INIT(KVFREE_RANK_GP_THREAD),					\
+	.gp_thread = KVFREE_WORKQUEUE_INIT(KVFREE_RANK_GP_THREAD),	\
 }
 
 struct kvfree_domain kvfree_domains[KVFREE_MAX_DOMAINS] = {

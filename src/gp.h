@@ -116,10 +116,12 @@ static inline bool kvfree_gp_is_short(const struct kvfree_gp *gp)
 }
 
 /*
- * How many quarters of the byte budget a clean caller lets go by before it runs a grace period. Dear
- * ones are worth some memory; long ones are run by a thread of the library and cost the caller
- * nothing. Where runners lose their processor, what waits is cold when its owner runs again: three
- * quarters are enough there.
+ * How many quarters of the byte budget a clean caller lets go by before it runs a grace period. One
+ * that interrupts all processors (by membarrier, above all in a virtual machine) takes as long as a
+ * few thousand calls: saving some is worth the memory. Long ones are run by a thread of the library
+ * and cost the caller nothing. Where runners lose their processor there are more threads than
+ * processors: each keeps what it has pending until it runs again, and finds it cold. There three
+ * quarters are enough.
  */
 static inline size_t kvfree_gp_quarters(const struct kvfree_gp *gp)
 {

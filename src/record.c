@@ -48,7 +48,7 @@ void kvfree_record_lock(struct kvfree_record *record)
 {
 	unsigned int tries = 0;
 
-	/* A SCHED_FIFO caller must sleep: yielding alone would never let a SCHED_OTHER holder run. */
+	/* A SCHED_FIFO caller must sleep: yielding would never let a SCHED_OTHER holder run. */
 	while (!kvfree_record_trylock(record)) {
 		tries++;
 		if (tries < RELAX_TRIES)

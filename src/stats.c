@@ -12,7 +12,8 @@
 #include "count.h"
 
 /* The age of the oldest page, in ticks since its first object came. Ticks follow each other while
- * anything is pending, so they serve as a clock; raw calls cannot read one. Caller holds the lock. */
+ * anything is pending, so they serve as a clock; raw calls cannot read one. Caller holds the
+ * lock. */
 static unsigned int record_age(const struct kvfree_record *record)
 {
 	unsigned int now = __atomic_load_n(&record->domain->tick, __ATOMIC_RELAXED);
