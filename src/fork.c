@@ -124,6 +124,8 @@ static void reset(bool forget)
 	kvfree_refill_reset();
 	kvfree_domains_fork_reset(forget);
 	kvfree_records_fork_reset(forget);
+	/* A free function may have forked: see user_free() in free.c. */
+	kvfree_freeing = 0;
 	forking = 0;
 }
 

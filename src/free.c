@@ -106,6 +106,10 @@ static void user_free(struct urcu_kvfree_channel *user, size_t nr, void **ptrs)
 
 	kvfree_freeing++;
 	user->free_bulk(nr, ptrs, user->priv);
+	/* In the child of a fork() it is 0; the thread that called for this is the parent's. */
+	if (caa_unlikely(!kvfree_freeing))
+		kvfree_die("a free function of channel \"%s\" called fork(), and its child returned from it",
+			user->name);
 	kvfree_freeing--;
 	inside = NULL;
 }

@@ -315,7 +315,8 @@ void urcu_kvfree(void *ptr);
  * go on freeing malloc's objects, large memory and what belongs to other flavors; the objects
  * of all channels of its flavor wait for it. It must return: a C++ exception that
  * leaves it, or a pthread_exit() in it, ends the program with a message, and a
- * longjmp() out of it is an error that goes unnoticed until a barrier hangs.
+ * longjmp() out of it is an error that goes unnoticed until a barrier hangs. The child of
+ * a fork() in it must not return: it ends with a message if it does.
  *
  * @name: for messages; up to 31 bytes of it are copied. @priv: passed to @free_bulk.
  *

@@ -9,9 +9,13 @@
  * ends. One worker, so that the same record is used each time.
  */
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <urcu/urcu-qsbr.h>
 
 #include "cmocka-all.h"
+#include "kvchild.h"
 #include "kvinside.h"
 
 static struct urcu_kvfree_channel *channel;
@@ -211,9 +215,98 @@ TEST(a_free_function_may_wait_for_readers_of_another_flavor)
 	urcu_kvfree_exit();
 }
 
+/* ------------------------------------------------------------------ */
+/* A fork                                                             */
+
+static void (*in_child)(void);
+static int child_ended;		/* as waitpid() says */
+
+static void forks(size_t nr, void **ptrs, void *priv)
+{
+	pid_t pid = fork();
+
+	(void) priv;
+	if (pid == 0)
+		in_child();
+	else if (waitpid(pid, &child_ended, 0) != pid)
+		abort();
+	while (nr)
+		free(ptrs[--nr]);
+}
+
+/* Free one object by forks(), in a worker or in this thread. */
+static int free_by_fork(void)
+{
+	struct urcu_kvfree_channel *forking;
+
+	if (urcu_kvfree_init(NULL))
+		return 1;
+	forking = urcu_kvfree_channel_create("forks", forks, NULL);
+	urcu_kvfree_rcu_channel_flavor(&urcu_memb_flavor,
+			kvtest_object_new(0), head, forking);
+	urcu_kvfree_channel_destroy(forking);
+	urcu_kvfree_exit();
+	return kvtest_stats(&urcu_memb_flavor).pending ? 2 : KVCHILD_OK;
+}
+
+static void return_from_it(void)
+{
+}
+
+static int child_returns(void)
+{
+	in_child = return_from_it;
+	if (free_by_fork())
+		return 1;
+	return WIFSIGNALED(child_ended) && WTERMSIG(child_ended) == SIGABRT ?
+		KVCHILD_OK : 2;
+}
+
+/* It is a process like any other. */
+static void use_the_library(void)
+{
+	if (urcu_kvfree_init(NULL))
+		_exit(1);
+	urcu_kvfree_rcu_mightsleep_flavor(&urcu_memb_flavor, malloc(10));
+	_exit(urcu_kvfree_rcu_barrier_flavor(&urcu_memb_flavor) ? 2 : 0);
+}
+
+static int child_goes_on(void)
+{
+	in_child = use_the_library;
+	if (free_by_fork())
+		return 1;
+	return WIFEXITED(child_ended) && WEXITSTATUS(child_ended) == 0 ?
+		KVCHILD_OK : 2;
+}
+
+static const struct kvchild_scenario scenarios[] = {
+	{ "child_returns", child_returns },
+	{ "child_goes_on", child_goes_on },
+	{ NULL, NULL },
+};
+
+/* There is no thread any more that it could return to. */
+TEST(the_child_of_a_free_function_ends_with_a_message_if_it_returns)
+{
+	char err[1000];
+
+	assert_int_equal(kvchild_run("child_returns", err, sizeof(err)), KVCHILD_OK);
+	assert_non_null(strstr(err, "a free function of channel \"forks\" called fork()"));
+	assert_int_equal(kvchild_count_lines(err), 1);
+}
+
+TEST(the_child_of_a_free_function_may_use_the_library)
+{
+	char err[1000];
+
+	assert_int_equal(kvchild_run("child_goes_on", err, sizeof(err)), KVCHILD_OK);
+	assert_string_equal(err, "");
+}
+
 #define test(f)	cmocka_unit_test_setup_teardown(f, begin, end)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		test(before_fork_lets_a_free_function_queue),
@@ -223,7 +316,11 @@ int main(void)
 		test(exit_lets_a_free_function_queue),
 		test(a_start_from_a_free_function_of_exit_is_edeadlk),
 		test(exit_from_a_free_function_is_ignored),
+		cmocka_unit_test(
+		the_child_of_a_free_function_ends_with_a_message_if_it_returns),
+		cmocka_unit_test(the_child_of_a_free_function_may_use_the_library),
 	};
+	int ret = kvchild_main(argc, argv, scenarios);
 
-	return kvtest_run(tests);
+	return ret >= 0 ? ret : kvtest_run(tests);
 }
