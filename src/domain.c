@@ -265,7 +265,7 @@ static void forget_records(struct kvfree_domain *domain)
 	domain->records = NULL;
 	memset(domain->blank, 0, sizeof(domain->blank));
 	domain->left = NULL;
-	memset(domain->reap_at, 0, sizeof(domain->reap_at));
+	domain->reap_at = domain->reap_user_at = NULL;
 	memset(domain->emergency, 0, sizeof(domain->emergency));
 	memset(domain->chain, 0, sizeof(domain->chain));
 	domain->uncovered = 0;

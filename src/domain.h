@@ -71,9 +71,9 @@ struct kvfree_domain {
 	pthread_mutex_t lock KVFREE_CACHE_ALIGNED;
 	struct kvfree_record *left;	/* under lock: records nobody owns */
 	struct kvfree_chain chain[KVFREE_EMERGENCY_LISTS];
-	/* Atomic: where the next piece begins; [1]: if it has objects of the program's
-	 * channels. Those without would skip records that such a piece must come to. */
-	struct kvfree_record *reap_at[2];
+	/* Atomic: where the next walk for a piece begins, and the next one for objects of the
+	 * program's channels. Walks that skip those would pass by records with some. */
+	struct kvfree_record *reap_at, *reap_user_at;
 
 	struct kvfree_workqueue gp_thread;	/* runs only gp_work */
 	struct kvfree_work gp_work;

@@ -13,10 +13,10 @@
 #include "timer.h"
 #include "trace.h"
 
-/* Pages that a worker takes at once: enough to pay for going to their processor. Fewer where
- * the program's free functions are called, which may be slow, and in a barrier. */
+/* Pages that a worker takes at once: enough to pay for going to their processor. Fewer of large
+ * memory, and of the program's channels, whose free functions may be slow; and in a barrier. */
 #define PIECE_PAGES	64
-#define PIECE_USER	16
+#define PIECE_OTHERS	16
 /* Objects of an emergency chain that it takes at once, and frees in one call. */
 #define PIECE_LINKS	4096
 #define LINKS_BULK	64
@@ -267,6 +267,14 @@ void kvfree_reap_chain(struct kvfree_domain *domain, unsigned long cookie)
 /* ------------------------------------------------------------------ */
 /* What workers free                                                  */
 
+/* One walk over the records: of two kinds, since each must come to all that it is for. */
+struct walk {
+	struct kvfree_piece *piece;
+	unsigned int first, end;	/* the lists that it takes from, up to end */
+	bool left;			/* it left something */
+	struct kvfree_record *next;	/* where the next one begins; NULL: anywhere */
+};
+
 /* The number up to which workers may take pages of @list of @record. */
 static unsigned long piece_number(const struct kvfree_piece *piece,
 		const struct kvfree_record *record, unsigned int list)
@@ -276,13 +284,13 @@ static unsigned long piece_number(const struct kvfree_piece *piece,
 	return piece->completed;
 }
 
-/* Whether the record has pages for the piece. */
-static bool piece_wants(const struct kvfree_piece *piece, struct kvfree_record *record)
+/* Whether the record has pages for the walk. */
+static bool walk_wants(const struct walk *walk, struct kvfree_record *record)
 {
 	unsigned int list;
 
-	for (list = 0; list < piece->lists; list++)
-		if (kvfree_record_peek(record, list, piece_number(piece, record, list)))
+	for (list = walk->first; list < walk->end; list++)
+		if (kvfree_record_peek(record, list, piece_number(walk->piece, record, list)))
 			return true;
 	return false;
 }
@@ -291,25 +299,45 @@ static bool piece_wants(const struct kvfree_piece *piece, struct kvfree_record *
 static unsigned int piece_room(const struct kvfree_piece *piece,
 		const struct kvfree_record *record, unsigned int list)
 {
-	unsigned int room = PIECE_PAGES - piece->nr;
-	unsigned int user = PIECE_USER - piece->pages[KVFREE_CLOSED_USER].nr;
+	unsigned int room = PIECE_PAGES - piece->pages[KVFREE_CLOSED_OWNER].nr -
+		piece->pages[KVFREE_CLOSED_LARGE].nr;
+	unsigned int others = PIECE_OTHERS - piece->pages[list].nr;
 
 	/* Those are freed on the processor of their owner; a piece goes to one. */
-	if (list == KVFREE_CLOSED_OWNER && record->cpu != piece->cpu)
-		return 0;
-	return list == KVFREE_CLOSED_USER && user < room ? user : room;
+	if (list == KVFREE_CLOSED_OWNER)
+		return record->cpu == piece->cpu ? room : 0;
+	return list == KVFREE_CLOSED_USER || others < room ? others : room;
 }
 
-/* Pages of the program's channels are counted separately: if they always fill their part,
- * the next walk must still go on from where they did. */
-static bool piece_is_full(const struct kvfree_piece *piece)
+static bool walk_is_full(const struct walk *walk)
 {
-	return piece->nr == PIECE_PAGES || piece->pages[KVFREE_CLOSED_USER].nr == PIECE_USER;
+	const struct kvfree_page_list *pages = walk->piece->pages;
+
+	if (walk->first == KVFREE_CLOSED_USER)
+		return pages[KVFREE_CLOSED_USER].nr == PIECE_OTHERS;
+	return pages[KVFREE_CLOSED_LARGE].nr == PIECE_OTHERS ||
+		pages[KVFREE_CLOSED_OWNER].nr + pages[KVFREE_CLOSED_LARGE].nr == PIECE_PAGES;
+}
+
+/*
+ * @record is on another processor than the piece. Its pages of malloc's objects are for a piece
+ * that goes there: the next one, if they have been ripe for a tick. Not earlier: to go to and fro
+ * costs a worker more than a few pages are worth. Caller holds the lock.
+ */
+static void walk_leave(struct walk *walk, struct kvfree_record *record)
+{
+	if (!kvfree_record_peek(record, KVFREE_CLOSED_OWNER,
+			piece_number(walk->piece, record, KVFREE_CLOSED_OWNER)))
+		return;
+	walk->left = true;
+	if (!walk->next && kvfree_record_peek(record, KVFREE_CLOSED_OWNER, walk->piece->for_tick))
+		walk->next = record;
 }
 
 /* Take pages of @record. False if its lock is held. */
-static bool piece_take(struct kvfree_piece *piece, struct kvfree_record *record)
+static bool walk_take(struct walk *walk, struct kvfree_record *record)
 {
+	struct kvfree_piece *piece = walk->piece;
 	unsigned int list;
 
 	if (!kvfree_record_lock_few(record))
@@ -317,10 +345,12 @@ static bool piece_take(struct kvfree_piece *piece, struct kvfree_record *record)
 	if (!piece->pages[KVFREE_CLOSED_OWNER].nr)
 		piece->cpu = record->cpu;
 	/* From the last list: first what owners do not free. */
-	for (list = piece->lists; list--; )
+	for (list = walk->end; list-- > walk->first; )
 		piece->nr += kvfree_record_take_pages(record, list,
 				piece_number(piece, record, list), piece_room(piece, record, list),
 				&piece->pages[list]);
+	if (walk->first == KVFREE_CLOSED_OWNER && record->cpu != piece->cpu)
+		walk_leave(walk, record);
 	kvfree_record_unlock(record);
 	return true;
 }
@@ -336,56 +366,56 @@ static struct kvfree_record *record_after(struct kvfree_domain *domain,
 }
 
 /*
- * Walk the records once around, from @first, so that no record waits for others for long.
- * Stores in *@next where the next walk is to begin: at the first record that was left for its
- * processor, else behind the one that filled the piece, else NULL. Returns whether the lock of
- * a record was held; the next walk comes to that one too, and none waits for it.
+ * Walk the records once around, from @first, so that no record waits for others for more than a
+ * tick. The next walk is to begin at the first record that walk_leave() names, else behind the
+ * record that filled the piece.
  */
-static bool piece_walk(struct kvfree_domain *domain, struct kvfree_piece *piece,
-		struct kvfree_record *first, struct kvfree_record **next)
+static void walk_around(struct walk *walk, struct kvfree_domain *domain,
+		struct kvfree_record *first)
 {
 	struct kvfree_record *record = first;
 	bool held = false;
 
-	*next = NULL;
 	do {
-		if (piece_wants(piece, record)) {
-			if (!piece_take(piece, record))
-				held = true;
-			else if (!*next && !piece_is_full(piece) && piece_wants(piece, record))
-				*next = record;
-		}
+		if (walk_wants(walk, record) && !walk_take(walk, record))
+			held = true;
 		record = record_after(domain, record);
-	} while (record != first && !piece_is_full(piece));
-	if (!*next && piece_is_full(piece))
-		*next = record;
-	return held;
+	} while (record != first && !walk_is_full(walk));
+	if (walk_is_full(walk)) {
+		walk->left = true;
+		if (!walk->next)
+			walk->next = record;
+	}
+	/* A lock was held: look again at the next tick, if there is nothing else to do. */
+	if (held && walk->piece->nr)
+		walk->left = true;
+	else if (held)
+		kvfree_tick_arm();
 }
 
-/* Fill the piece. Returns whether something was left. */
-static bool piece_collect(struct kvfree_domain *domain, struct kvfree_piece *piece)
+/* Fill the piece from the lists from @first up to @end; *@at is where such a walk begins. Returns
+ * whether something was left. */
+static bool piece_collect(struct kvfree_domain *domain, struct kvfree_piece *piece,
+		unsigned int first, unsigned int end, struct kvfree_record **at)
 {
-	struct kvfree_record **at, *first, *next;
-	bool held;
-
-	at = &domain->reap_at[piece->lists == KVFREE_CLOSED_LISTS];
+	struct walk walk = { piece, first, end, false, NULL };
 	/* Relaxed: anywhere is a good place to begin; records stay. */
-	first = __atomic_load_n(at, __ATOMIC_RELAXED);
-	if (!first)
-		first = record_after(domain, NULL);
-	if (!first)
+	struct kvfree_record *record = __atomic_load_n(at, __ATOMIC_RELAXED);
+
+	if (!record)
+		record = record_after(domain, NULL);
+	if (!record)
 		return false;
-	held = piece_walk(domain, piece, first, &next);
-	if (next)
-		__atomic_store_n(at, next, __ATOMIC_RELAXED);
-	/* A record's lock was held: look again at the next tick. */
-	if (held && !piece->nr)
-		kvfree_tick_arm();
-	return next || (held && piece->nr);
+	walk_around(&walk, domain, record);
+	if (walk.next)
+		__atomic_store_n(at, walk.next, __ATOMIC_RELAXED);
+	return walk.left;
 }
 
 bool kvfree_piece_take(struct kvfree_domain *domain, struct kvfree_piece *piece)
 {
+	bool more;
+
 	memset(piece, 0, sizeof(*piece));
 	kvfree_hand_open(domain, &piece->hand);
 	piece->completed = kvfree_gp_completed(&domain->gp);
@@ -395,12 +425,16 @@ bool kvfree_piece_take(struct kvfree_domain *domain, struct kvfree_piece *piece)
 	 * tick for half of all numbers, that pages which are not ripe seem to be. */
 	if (piece->completed - piece->for_tick > ULONG_MAX / 4)
 		piece->for_tick = piece->completed;
-	/* Acq_rel: pairs with the exchange in user_free(). Only one worker at a
-	 * time calls free functions of the program: they may be slow, and
-	 * the rest of this flavor and other flavors need workers too. */
-	piece->lists = __atomic_exchange_n(&domain->user_taken, true,
-			__ATOMIC_ACQ_REL) ? KVFREE_CLOSED_USER : KVFREE_CLOSED_LISTS;
-	return piece_collect(domain, piece);
+	more = piece_collect(domain, piece, KVFREE_CLOSED_OWNER, KVFREE_CLOSED_USER,
+			&domain->reap_at);
+	/* Acq_rel: pairs with the exchange in user_free(). Only one worker at a time calls free
+	 * functions of the program: they may be slow, and the rest of this flavor and other flavors
+	 * need workers too. */
+	piece->user = !__atomic_exchange_n(&domain->user_taken, true, __ATOMIC_ACQ_REL);
+	if (piece->user && piece_collect(domain, piece, KVFREE_CLOSED_USER, KVFREE_CLOSED_LISTS,
+			&domain->reap_user_at))
+		more = true;
+	return more;
 }
 
 /* Free pages of malloc's objects on processor @cpu, where their owners run. */
@@ -422,6 +456,16 @@ static void near_free(struct kvfree_domain *domain,
 	kvfree_placement_release();
 }
 
+bool kvfree_piece_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
+{
+	struct kvfree_page_list *near = &piece->pages[KVFREE_CLOSED_OWNER];
+
+	kvfree_hook(KVFREE_HOOK_PIECE);
+	near_free(domain, near, &piece->spent, piece->cpu);
+	pages_free(domain, &piece->pages[KVFREE_CLOSED_LARGE], &piece->spent);
+	return chain_piece(domain, KVFREE_EMERGENCY_BUILTIN, piece->completed, PIECE_LINKS);
+}
+
 /* Free objects of the program's channels, and let another worker do so. Returns whether it
  * knows of more. */
 static bool user_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
@@ -438,18 +482,10 @@ static bool user_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
 	return kvfree_gp_completed(&domain->gp) != piece->completed || more;
 }
 
-bool kvfree_piece_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
+bool kvfree_piece_finish(struct kvfree_domain *domain, struct kvfree_piece *piece)
 {
-	struct kvfree_page_list *near = &piece->pages[KVFREE_CLOSED_OWNER];
-	bool more;
+	bool more = piece->user && user_free(domain, piece);
 
-	kvfree_hook(KVFREE_HOOK_PIECE);
-	/* The program's free functions come last: nothing else waits for them. */
-	near_free(domain, near, &piece->spent, piece->cpu);
-	pages_free(domain, &piece->pages[KVFREE_CLOSED_LARGE], &piece->spent);
-	more = chain_piece(domain, KVFREE_EMERGENCY_BUILTIN, piece->completed, PIECE_LINKS);
-	if (piece->lists == KVFREE_CLOSED_LISTS && user_free(domain, piece))
-		more = true;
 	kvfree_trace(piece_freed, domain, piece->nr);
 	kvfree_hand_close(domain, &piece->hand);
 	return more;
@@ -469,7 +505,7 @@ static void record_piece(struct kvfree_record *record, unsigned long cookie)
 	kvfree_hand_open(record->domain, &hand);
 	kvfree_record_lock(record);
 	for (list = 0; list < KVFREE_CLOSED_LISTS; list++)
-		kvfree_record_take_pages(record, list, cookie, PIECE_USER - pages.nr, &pages);
+		kvfree_record_take_pages(record, list, cookie, PIECE_OTHERS - pages.nr, &pages);
 	kvfree_record_unlock(record);
 	pages_free(record->domain, &pages, &spent);
 	kvfree_hand_close(record->domain, &hand);

@@ -42,16 +42,20 @@ struct kvfree_piece {
 	struct kvfree_page_list pages[KVFREE_CLOSED_LISTS];
 	struct kvfree_page_list spent;	/* emptied pages, of one record */
 	unsigned int nr;		/* pages in all */
-	unsigned int lists;		/* that it is taken from: so many, from the first */
+	bool user;			/* it may have pages of the program's channels */
 	unsigned long completed;	/* the number that is over */
 	unsigned long for_tick;		/* the number that has been over for a tick */
 	int cpu;			/* of the owners whose pages it has */
 };
 
-/* Take a piece of what workers are to free; free it. Both return whether they know of
- * more. Clean context. */
+/*
+ * Take a piece of what workers are to free; free what is of malloc and large; free what is of
+ * the program's channels, which may take long: nothing else is to wait for it. Each is called
+ * once for a piece, and returns whether it knows of more. Clean context.
+ */
 bool kvfree_piece_take(struct kvfree_domain *domain, struct kvfree_piece *piece);
 bool kvfree_piece_free(struct kvfree_domain *domain, struct kvfree_piece *piece);
+bool kvfree_piece_finish(struct kvfree_domain *domain, struct kvfree_piece *piece);
 
 /* For a barrier, once grace period @cookie is over: free all closed pages of @record that waited
  * for it or an earlier one, and wait for what its owner has in hand. */

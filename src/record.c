@@ -616,8 +616,8 @@ void kvfree_record_free_all(struct kvfree_domain *domain)
 	/* A thread that ends meanwhile leaves its record before this lock is taken, or after. */
 	kvfree_mutex_lock(&domain->lock, KVFREE_RANK_DOMAIN);
 	domain->left = NULL;
-	for (i = 0; i < 2; i++)
-		__atomic_store_n(&domain->reap_at[i], NULL, __ATOMIC_RELAXED);
+	__atomic_store_n(&domain->reap_at, NULL, __ATOMIC_RELAXED);
+	__atomic_store_n(&domain->reap_user_at, NULL, __ATOMIC_RELAXED);
 	record = __atomic_load_n(&domain->records, __ATOMIC_RELAXED);
 	for (; record; record = next) {
 		next = record->next;

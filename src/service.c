@@ -156,6 +156,10 @@ static void reap_work(struct kvfree_work *work)
 		kvfree_workqueue_queue(&kvfree_pool, work);
 	else if (kvfree_domain_emergency_missed(domain))
 		kvfree_service_request_gp(domain);
+	if (kvfree_piece_finish(domain, &piece))
+		kvfree_workqueue_queue(&kvfree_pool, work);
+	else if (kvfree_domain_emergency_missed(domain))
+		kvfree_service_request_gp(domain);
 }
 
 /* Close what is open, age the cache. Returns whether a later tick has work to do. */
@@ -259,7 +263,7 @@ static void on_kick(void)
 			kvfree_gate_open(&domain->kick_gate);
 		if (kvfree_domain_over_budget(domain, KVFREE_ONE_BUDGET))
 			kvfree_service_request_gp(domain);
-		/* While one runs, its runner asks once it is over. */
+		/* While one runs, its runner asks once it is over; a barrier frees itself. */
 		else if (!kvfree_gp_is_running(&domain->gp))
 			kvfree_service_request_reap(domain);
 	}

@@ -219,6 +219,7 @@ static void *free_piece(void *arg)
 
 	kvfree_piece_take(domain, &piece);
 	kvfree_piece_free(domain, &piece);
+	kvfree_piece_finish(domain, &piece);
 	return arg;
 }
 

@@ -19,7 +19,7 @@
 
 /* Of reap.c. */
 #define PIECE_PAGES	64
-#define PIECE_USER	16
+#define PIECE_OTHERS	16
 #define PIECE_LINKS	4096
 
 static struct kvfree_domain *domain;
@@ -106,13 +106,21 @@ static void tick(void)
 	__atomic_store_n(&domain->tick, domain->tick + 1, __ATOMIC_RELAXED);
 }
 
+/* All that follows the taking. */
+static bool free_whole(struct kvfree_piece *piece)
+{
+	bool more = kvfree_piece_free(domain, piece);
+
+	return kvfree_piece_finish(domain, piece) || more;
+}
+
 /* What a worker does once; how many pages it found, whether it knows of more. */
 static unsigned int free_piece(bool *more)
 {
 	struct kvfree_piece piece;
 
 	*more = kvfree_piece_take(domain, &piece);
-	if (kvfree_piece_free(domain, &piece))
+	if (free_whole(&piece))
 		*more = true;
 	return piece.nr;
 }
@@ -385,11 +393,11 @@ TEST(one_piece_at_a_time_has_objects_of_other_channels)
 	run_grace_period();
 	kvfree_piece_take(domain, &second);
 	assert_int_equal(second.nr, 1);
-	kvfree_piece_free(domain, &second);
+	free_whole(&second);
 	assert_true(kvarena_is_freed(kvarena_nth(2)));
 	assert_int_equal(kvarena_freed(), 1);
 	/* Whoever had them looks again. */
-	assert_true(kvfree_piece_free(domain, &first));
+	assert_true(free_whole(&first));
 	assert_int_equal(free_one_piece(), 1);
 	kvarena_assert_exact();
 }
@@ -459,14 +467,14 @@ TEST(a_piece_of_others_begins_where_the_last_one_ended)
 	unsigned int pages;
 
 	queue_page_on(last, channel->number, 1);
-	for (pages = 0; pages < 10 * PIECE_USER; pages++)
+	for (pages = 0; pages < 10 * PIECE_OTHERS; pages++)
 		queue_page_on(first, channel->number, 1);
 	assert_ptr_equal(domain->records, first);
 	first->cpu = last->cpu;
 	run_grace_period();
-	assert_int_equal(free_one_piece(), PIECE_USER);
+	assert_int_equal(free_one_piece(), PIECE_OTHERS);
 	assert_false(kvarena_is_freed(object));
-	assert_int_equal(free_one_piece(), PIECE_USER);
+	assert_int_equal(free_one_piece(), PIECE_OTHERS);
 	assert_true(kvarena_is_freed(object));
 	kvfree_record_give_back(first);
 	kvfree_record_give_back(last);
@@ -493,11 +501,11 @@ TEST(a_piece_comes_from_one_processor)
 	assert_true(kvfree_piece_take(domain, &piece));
 	assert_int_equal(piece.nr, 2);
 	assert_int_equal(piece.cpu, 5);
-	kvfree_piece_free(domain, &piece);
+	free_whole(&piece);
 	assert_false(kvfree_piece_take(domain, &piece));
 	assert_int_equal(piece.nr, 1);
 	assert_int_equal(piece.cpu, 6);
-	kvfree_piece_free(domain, &piece);
+	free_whole(&piece);
 	kvarena_assert_exact();
 	kvfree_record_give_back(first);
 	kvfree_record_give_back(middle);
@@ -521,13 +529,13 @@ TEST(what_owners_do_not_free_comes_from_all_processors)
 	run_grace_period();
 	assert_false(kvfree_piece_take(domain, &piece));
 	assert_int_equal(piece.nr, 3);
-	kvfree_piece_free(domain, &piece);
+	free_whole(&piece);
 	kvarena_assert_exact();
 	kvfree_record_give_back(first);
 	kvfree_record_give_back(last);
 }
 
-/* Those of another one, which always has some, keep nobody waiting. */
+/* Those of another one, which always has some, keep nobody waiting for more than a tick. */
 TEST(a_piece_begins_with_the_processor_that_the_last_one_left)
 {
 	struct kvfree_record *last = another_record(0);
@@ -544,6 +552,8 @@ TEST(a_piece_begins_with_the_processor_that_the_last_one_left)
 		set_cpu(first, 5);
 		set_cpu(last, 5);
 		run_grace_period();
+		tick();
+		tick();
 		free_one_piece();
 	}
 	assert_true(kvarena_is_freed(object));
@@ -552,6 +562,47 @@ TEST(a_piece_begins_with_the_processor_that_the_last_one_left)
 	kvfree_record_give_back(first);
 	kvfree_record_give_back(middle);
 	kvfree_record_give_back(last);
+}
+
+/* Nor do pages of channels that fill each piece. */
+TEST(so_it_does_if_the_record_that_was_left_filled_the_piece)
+{
+	struct kvfree_record *middle = another_record(1);
+	struct kvfree_record *first = another_record(0);
+	void *object = kvarena_nth(0);
+	unsigned int i, pages;
+
+	for (i = 0; i < 2; i++) {
+		assert_false(kvarena_is_freed(object));
+		queue_page_on(first, KVFREE_CHANNEL_MALLOC, 1);
+		for (pages = 0; pages < PIECE_OTHERS; pages++)
+			queue_page_on(middle, channel->number, 1);
+		set_cpu(first, 5);
+		set_cpu(middle, 6);
+		run_grace_period();
+		tick();
+		tick();
+		free_one_piece();
+	}
+	assert_true(kvarena_is_freed(object));
+	free_one_piece();
+	kvarena_assert_exact();
+	kvfree_record_give_back(first);
+	kvfree_record_give_back(middle);
+}
+
+TEST(large_memory_leaves_room_in_a_piece)
+{
+	unsigned int i;
+
+	kvinside_needs_range();
+	for (i = 0; i < 2 * PIECE_OTHERS; i++)
+		queue_large(1 << 17);
+	queue_page(1);
+	run_grace_period();
+	assert_int_equal(free_one_piece(), PIECE_OTHERS + 1);
+	assert_int_equal(kvarena_freed(), 1);
+	assert_int_equal(free_one_piece(), PIECE_OTHERS);
 }
 
 /* Pieces that other workers take meanwhile do not make it pass by a record. */
@@ -564,15 +615,15 @@ TEST(a_piece_of_others_begins_where_the_last_one_of_them_ended)
 	void *object;
 	unsigned int i;
 
-	for (i = 0; i < 2 * PIECE_USER; i++)
+	for (i = 0; i < 2 * PIECE_OTHERS; i++)
 		queue_page_on(first, channel->number, 1);
 	object = kvarena_nth(kvarena_made());
 	queue_page_on(middle, channel->number, 1);
 	run_grace_period();
 	kvfree_piece_take(domain, &piece);
-	assert_int_equal(piece.nr, PIECE_USER);
+	assert_int_equal(piece.nr, PIECE_PAGES + PIECE_OTHERS);
 	assert_int_equal(free_one_piece(), PIECE_PAGES);
-	kvfree_piece_free(domain, &piece);
+	free_whole(&piece);
 	assert_false(kvarena_is_freed(object));
 	free_one_piece();
 	assert_true(kvarena_is_freed(object));
@@ -621,7 +672,7 @@ TEST(a_hand_is_open_from_the_taking_to_the_last_free)
 	run_grace_period();
 	kvfree_piece_take(domain, &piece);
 	assert_ptr_equal(domain->hands.open, &piece.hand);
-	kvfree_piece_free(domain, &piece);
+	free_whole(&piece);
 	assert_null(domain->hands.open);
 }
 
@@ -678,7 +729,7 @@ static int failed_check(void)
 	take_too_early(&piece, 3);
 	if (piece.nr != 1 || !kvfree_debug_queue(kvarena_nth(0)))
 		return 2;
-	kvfree_piece_free(domain, &piece);
+	free_whole(&piece);
 	if (kvarena_freed() || kvtest_stats(&kvgp_flavor).leaked != 3)
 		return 3;
 	if (kvtest_stats(&kvgp_flavor).pending)
@@ -889,7 +940,7 @@ TEST(large_memory_and_what_is_malloc_s_do_not_wait_for_other_channels)
 	free_one_piece();
 	assert_int_equal(kvarena_freed(), 2);
 	assert_true(kvarena_is_freed(kvarena_nth(3)));
-	assert_true(kvfree_piece_free(domain, &first));
+	assert_true(free_whole(&first));
 	free_one_piece();
 	kvarena_assert_exact();
 }
@@ -919,6 +970,25 @@ TEST(the_free_functions_of_the_program_come_last)
 	kvarena_assert_exact();
 	assert_int_equal(freed_before, 2);
 	urcu_kvfree_channel_destroy(notes);
+}
+
+/* Other workers can go on with it. */
+TEST(what_is_left_of_a_chain_is_told_before_them)
+{
+	struct kvfree_piece piece;
+	unsigned int i;
+
+	for (i = 0; i <= PIECE_LINKS; i++)
+		link_emergency(KVFREE_CHANNEL_MALLOC);
+	queue_page_on(record, channel->number, 1);
+	run_grace_period();
+	kvfree_piece_take(domain, &piece);
+	assert_true(kvfree_piece_free(domain, &piece));
+	assert_int_equal(kvarena_freed(), PIECE_LINKS);
+	kvfree_piece_finish(domain, &piece);
+	assert_int_equal(kvarena_freed(), PIECE_LINKS + 1);
+	free_one_piece();
+	kvarena_assert_exact();
 }
 
 /* ------------------------------------------------------------------ */
@@ -1097,6 +1167,8 @@ int main(int argc, char **argv)
 		test(a_piece_comes_from_one_processor),
 		test(what_owners_do_not_free_comes_from_all_processors),
 		test(a_piece_begins_with_the_processor_that_the_last_one_left),
+		test(so_it_does_if_the_record_that_was_left_filled_the_piece),
+		test(large_memory_leaves_room_in_a_piece),
 		test(a_piece_of_others_begins_where_the_last_one_of_them_ended),
 		test(a_record_whose_lock_is_held_is_passed_by),
 		test(a_record_with_nothing_ripe_is_not_locked),
@@ -1112,6 +1184,7 @@ int main(int argc, char **argv)
 		test(
 		large_memory_and_what_is_malloc_s_do_not_wait_for_other_channels),
 		test(the_free_functions_of_the_program_come_last),
+		test(what_is_left_of_a_chain_is_told_before_them),
 		test(a_barrier_frees_what_its_cookie_covers_whoever_owns_it),
 		test(a_barrier_waits_for_what_an_owner_has_in_hand),
 		test(a_barrier_waits_for_a_lock_that_is_held),

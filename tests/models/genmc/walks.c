@@ -67,6 +67,7 @@ static void *worker(void *arg)
 	(void) arg;
 	kvfree_piece_take(domain, &piece);
 	kvfree_piece_free(domain, &piece);
+	kvfree_piece_finish(domain, &piece);
 	return NULL;
 }
 
