@@ -319,12 +319,15 @@ void kvfree_refill_hold(void)
 	struct kvfree_domain *domain;
 	struct kvfree_record *record;
 
-	/* Seq_cst: before the timer is armed. A request that sees the hold leaves the
-	 * arming to this call (kvfree_cache_request()); one that does not arms
-	 * the timer for at once, and hold_over() corrects that. */
-	__atomic_store_n(&hold, until ? until : 1, __ATOMIC_SEQ_CST);
-	if (kvfree_timer_arm(KVFREE_ALARM_REFILL, msec))
-		return;
+	/* Armed before, since whoever sees the hold leaves the arming to this call
+	 * (kvfree_cache_request()), which may lose its processor here; and after it, in case the
+	 * alarm was served in between. Seq_cst: between the two. A request that does not see the
+	 * hold arms the timer for at once, and hold_over() corrects that. */
+	if (kvfree_timer_arm(KVFREE_ALARM_REFILL, msec)) {
+		__atomic_store_n(&hold, until ? until : 1, __ATOMIC_SEQ_CST);
+		if (kvfree_timer_arm(KVFREE_ALARM_REFILL, msec))
+			return;
+	}
 	/* No worker would come back: let the next raw call ask again. Seq_cst: before
 	 * the gates are opened; a call that finds one open must not find the hold. */
 	__atomic_store_n(&hold, 0, __ATOMIC_SEQ_CST);

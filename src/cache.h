@@ -16,9 +16,9 @@
  * The refill_gate of a record is closed before the timer is armed, unlike those of
  * gate.h: its thread holds up only itself. It also says which record asked.
  *
- * When the allocator fails the worker stops at once: it sets the gate again,
- * raises the hold and arms the timer for the back-off time. There is
- * one attempt per back-off, and every request made meanwhile waits for it.
+ * When the allocator fails, the worker, or an owner that serves itself in urcu_kvmalloc(), stops at
+ * once: it sets the gate again, raises the hold and arms the timer for the back-off time. There is
+ * one attempt of each per back-off, and every request made meanwhile waits for it.
  */
 
 #include "record.h"

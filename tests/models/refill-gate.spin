@@ -11,7 +11,8 @@
  * gives a page. Allocation may fail NR_ALLOC_FAILS times, at any place: the
  * gate is set again, the hold raised, the timer armed for the back-off time. NR_SKIPS
  * times the worker may find a record's lock held and pass it over. With SHRINK, a
- * thread raises the hold at some moment, as urcu_kvfree_shrink() does.
+ * thread raises the hold at some moment, as urcu_kvfree_shrink() does. With SERVE, the
+ * owner of the first record serves its own request now and then, as urcu_kvmalloc() does.
  *
  * Memory. The worker's lowering of the hold is a store that may sit in its
  * store buffer until it is flushed; a sequentially consistent load or an
@@ -27,8 +28,8 @@
  *  - when everything is quiet, each record has a page, unless it was passed
  *    over or there was a fault; no gate is closed, so that the next call that
  *    needs a page asks again, and no hold is raised;
- *  - after a failed allocation none is tried before the back-off has passed
- *    (but for a fault: then the next call asks at once).
+ *  - after a failed allocation the worker tries none before the back-off has passed
+ *    (but for a fault: then the next call asks at once; and but for SERVE).
  *
  * Switches, each of which must make the model fail:
  *  HOLD_LOAD_EARLY	the owner's load of the hold goes before its exchange
@@ -67,7 +68,7 @@
 bit page[NR_RECORDS];		/* under the record's lock: in the cache */
 bit gate[NR_RECORDS];
 bit hold, sb_lower;		/* sb_lower: its lowering is in the buffer */
-bit passed = 1;			/* refill_hold_until lies behind */
+bit passed = 1;			/* the end of the hold lies behind */
 
 byte armed;			/* NOW, BACKOFF or 0 */
 bit readable, work;
@@ -148,12 +149,21 @@ end:
 	od
 }
 
+/* The timer is armed before the hold is raised, and once more after it. */
 inline raise_hold()
 {
+#ifdef HOLD_NO_ARM
 	passed = 0;
-	hold = 1;
-#ifndef HOLD_NO_ARM
+	hold = 1
+#else
 	arm(BACKOFF, ok);
+	if
+	:: ok ->
+		passed = 0;
+		hold = 1;
+		arm(BACKOFF, ok)
+	:: else
+	fi;
 	if
 	:: ok -> ok = 0
 	:: else ->
@@ -166,10 +176,24 @@ inline raise_hold()
 #endif
 }
 
+/* Give record i a page, or fail. */
+inline give(failed)
+{
+	if
+	:: d_step { page[i] = 1; skipped[i] = 0 }
+	:: d_step { alloc_fails -> alloc_fails--; resting = 1 }
+#ifndef FAIL_FORGETS_GATE
+		gate[i] = 1;
+#endif
+		raise_hold();
+		failed = 1
+	fi
+}
+
 active [NR_WORKERS] proctype worker()
 {
 	byte i;
-	bit ok;
+	bit ok, failed;
 
 end:
 	atomic { work -> work = 0 }
@@ -209,16 +233,13 @@ end:
 		:: d_step { skips -> skips--; skipped[i] = !page[i] }
 		:: page[i]
 		:: !page[i] ->
+#ifndef SERVE
 			assert(!resting || faulted);
-			if
-			:: d_step { page[i] = 1; skipped[i] = 0 }
-			:: d_step { alloc_fails -> alloc_fails--; resting = 1 }
-#ifndef FAIL_FORGETS_GATE
-				gate[i] = 1;
 #endif
-				raise_hold();
-				i = 0;
-				goto end
+			give(failed);
+			if
+			:: failed -> failed = 0; i = 0; goto end
+			:: else
 			fi
 		fi;
 #ifdef OPEN_LATE
@@ -230,6 +251,32 @@ next:		skip
 	od;
 	goto end
 }
+
+#ifdef SERVE
+active proctype server()
+{
+	byte i, n;
+	bit ok, failed;
+
+	do
+	:: n < NR_CALLS ->
+		n++;
+		if
+		:: hold
+		:: !hold ->
+			if
+			:: d_step { !gate[i] -> skip }
+			:: d_step { gate[i] -> gate[i] = 0 }
+				if
+				:: page[i]
+				:: !page[i] -> give(failed)
+				fi
+			fi
+		fi
+	:: else -> break
+	od
+}
+#endif
 
 #ifdef SHRINK
 active proctype shrinker()

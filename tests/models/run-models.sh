@@ -73,6 +73,7 @@ refill-gate	pass
 refill-gate	pass	NR_SKIPS=1
 refill-gate	pass	NR_FAULTS=1
 refill-gate	pass	SHRINK
+refill-gate	pass	SERVE
 refill-gate	assert	HOLD_LOAD_EARLY
 refill-gate	assert	GATE_LOAD_EARLY
 refill-gate	assert	OPEN_LATE
