@@ -41,7 +41,8 @@ static const struct setting {
 	size_t preset;		/* what it is if nobody sets it */
 	const char *word[WORDS];	/* by value: its name in the environment, or NULL */
 } settings[NR_SETTINGS] = {
-	[MIN_CACHED_PAGES] = { ENV "MIN_CACHED_PAGES", FIELD(min_cached_pages), 0, 1024, .preset = 5 },
+	[MIN_CACHED_PAGES] = {
+		ENV "MIN_CACHED_PAGES", FIELD(min_cached_pages), 0, 1024, .preset = 5 },
 	[REFILL_BACKOFF_MSEC] = {
 		ENV "REFILL_BACKOFF_MSEC", FIELD(refill_backoff_msec), 0, 100000, .preset = 5000 },
 	[DRAIN_MSEC] = { ENV "DRAIN_MSEC", FIELD(drain_msec), 1, 60000, .preset = 100 },
@@ -59,7 +60,8 @@ static const struct setting {
 		.word = { [URCU_KVFREE_PLACEMENT_NEAR] = "near",
 			[URCU_KVFREE_PLACEMENT_FLOAT] = "float" } },
 	[DEBUG] = { ENV "DEBUG", FIELD(debug), URCU_KVFREE_DEBUG_OFF, URCU_KVFREE_DEBUG_STRICT,
-		.preset = URCU_KVFREE_DEBUG_OFF, .word = { [URCU_KVFREE_DEBUG_STRICT] = "strict" } },
+		.preset = URCU_KVFREE_DEBUG_OFF,
+		.word = { [URCU_KVFREE_DEBUG_STRICT] = "strict" } },
 };
 
 static size_t *field_of(struct kvfree_conf *conf, enum setting_id id)

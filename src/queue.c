@@ -43,7 +43,8 @@
  *     closed in the same way.
  *  B. A raw call takes a bounded number of steps. The record's lock is only tried; the emergency
  *     push is lock-free; its system calls are timerfd_gettime() and timerfd_settime(), made by
- *     whoever finds a gate open.
+ *     whoever finds a gate open, and fstat() and close() in one call after the program took
+ *     descriptors of the library away.
  *  C. No wake-up is lost: state is published, then its gate read; the server opens the gate, then
  *     looks at the state (gate.h). A request that could not be delivered leaves its gate open, and
  *     so does a thread that is stopped on the way: it holds up nobody else.

@@ -5,8 +5,6 @@
  * start.c - start and exit
  */
 
-#include <string.h>
-
 #include "area.h"
 #include "count.h"
 #include "debug.h"
@@ -103,8 +101,9 @@ static void start_failed(void)
 	/* Relaxed: a hint; an attempt more or less does no harm. */
 	__atomic_store_n(&failed_msec, kvfree_now_msec(), __ATOMIC_RELAXED);
 	if (!told)
-		kvfree_warn("cannot start: %s (errno %d). A later call tries again; until then _mightsleep calls wait for grace periods and free, and what raw calls queue waits",
-			strerror(saved), saved);
+		/* The number: strerror() may ask the dynamic linker. */
+		kvfree_warn("cannot start (no descriptors, threads or memory, say): errno %d. A later call tries again; until then _mightsleep calls wait for grace periods and free, and what raw calls queue waits",
+			saved);
 	told = true;
 	errno = saved;
 }

@@ -17,7 +17,7 @@
  *	page_freed(record, page)		its last object is freed, or about to be
  *	emergency(flavor, object)		object went to the emergency list
  *	kick(domain)				raw call asked for a grace period
- *	refill(record, pages)			worker fills a record's cache to so many
+ *	refill(record, pages)			a record's cache is filled to so many
  *	refill_failed(record)			the allocator failed
  *	grace_period_begun(gp, number)		by the calling thread
  *	grace_period_over(gp, number)		the same thread

@@ -185,7 +185,7 @@ void urcu_kvfree_rcu_offset_flavor(const struct rcu_flavor_struct *flavor,
  * caches hot.
  *
  * It may run or wait for a grace period, with the contract of synchronize_rcu():
- *  - at batch_bytes that wait (up to four times that where grace periods take 50 to
+ *  - when batch_bytes wait (up to four times that where grace periods take 50 to
  *    200 us and no cap is set; three quarters of it for a while after a thread that ran
  *    one lost its processor) while grace periods are short (under 200 us), or at twice
  *    as much when nobody runs one. If another thread runs one at that moment, the call
@@ -308,12 +308,13 @@ void urcu_kvfree(void *ptr);
  * urcu_kvfree_channel_create() makes a channel. The library calls @free_bulk with 1 to
  * URCU_KVFREE_MAX_BULK pointers whose grace period is over; from then on they belong to
  * @free_bulk. It is called in the workers, in one at a time for each flavor, and in threads
- * inside barrier, shrink and exit, possibly in several at once. It runs in a clean context
+ * inside barrier, shrink, channel_destroy and exit, and inside _mightsleep while the library
+ * does not run, possibly in several at once. It runs in a clean context
  * outside read-side sections and may call everything but the library's
  * barrier, shrink, exit, channel_destroy and before_fork, which wait for it. Barrier
- * and channel_destroy fail there, shrink and exit do nothing. While it runs, other workers
- * go on freeing malloc's objects, large memory and what belongs to other flavors; the objects
- * of all channels of its flavor wait for it. It must return: a C++ exception that
+ * and channel_destroy fail there, shrink and exit do nothing. While it runs, other workers,
+ * if there are any, go on freeing malloc's objects, large memory and what belongs to other
+ * flavors; the objects of all channels of its flavor wait for it. It must return: a C++ exception that
  * leaves it, or a pthread_exit() in it, ends the program with a message, and a
  * longjmp() out of it is an error that goes unnoticed until a barrier hangs. The child of
  * a fork() in it must not return: it ends with a message if it does.

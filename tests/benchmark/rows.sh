@@ -16,7 +16,10 @@ cat >"$dir/tests/benchmark/kvfreescale" <<END
 #!/bin/sh
 echo "\$*" >>'$dir/calls'
 END
-chmod +x "$dir/tests/benchmark/kvfreescale"
+# Nor are there plots of nothing.
+printf '#!/bin/sh\n' >"$dir/gnuplot"
+chmod +x "$dir/tests/benchmark/kvfreescale" "$dir/gnuplot"
+PATH=$dir:$PATH
 unset ALLOC BENCH
 failed=0
 
@@ -37,7 +40,9 @@ bench()
 # measures ROWS "LABEL UPDATERS"...: each of them, and no other with updaters
 measures()
 {
-	ROWS=$1 bench "$dir" || fail "ROWS='$1': status $?"
+	ROWS=$1
+	export ROWS
+	bench "$dir" || fail "ROWS='$1': status $?"
 	sed -n 's/.*--label=\([^ ]*\) .*--kfree_nthreads=\([0-9]*\).*/\1 \2/p' "$dir/calls" |
 		sort -u >"$dir/got"
 	what=$1
@@ -73,11 +78,13 @@ measures "E12 E12b" "T 2" "T 64"
 measures " E12b
 	E1 " "E1 1" "T 64"
 grep -q ' 3 rounds (1 of E10, ' "$dir/bench/report.md" || fail "its numbers of rounds are missing"
-BENCH=full ROWS=E10 bench "$dir" || fail "BENCH=full: status $?"
+BENCH=full ROWS=E10
+export BENCH
+bench "$dir" || fail "BENCH=full: status $?"
+unset BENCH
 grep -q ' 7 rounds, ' "$dir/bench/report.md" || fail "one number of rounds is said twice"
 
 ROWS='E2 E99'
-export ROWS
 refuses 2 E99 "$dir"
 ROWS=' '
 refuses 2 ROWS "$dir"

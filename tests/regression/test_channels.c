@@ -6,6 +6,7 @@
  */
 
 #include <dlfcn.h>
+#include <semaphore.h>
 #include <stdio.h>
 
 #include "cmocka-all.h"
@@ -298,6 +299,48 @@ TEST(a_free_function_gets_as_many_pointers_as_it_is_told)
 	kvarena_assert_exact();
 }
 
+static sem_t in_free, free_on;
+
+static void standing_free(size_t nr, void **ptrs, void *priv)
+{
+	sem_post(&in_free);
+	while (sem_wait(&free_on))
+		;
+	kvarena_free_bulk(nr, ptrs, priv);
+}
+
+static bool one_pends(void *unused)
+{
+	(void) unused;
+	return kvtest_stats(rcu).pending == 1;
+}
+
+/* O8: a second worker frees all that is not of channels, large memory too. */
+TEST(a_free_function_that_stands_holds_up_only_channels)
+{
+	struct urcu_kvfree_channel *channel;
+	struct kvtest_object *large;
+	bool freed_others;
+
+	sem_init(&in_free, 0, 0);
+	sem_init(&free_on, 0, 0);
+	channel = urcu_kvfree_channel_create("stands", standing_free, NULL);
+	assert_non_null(channel);
+	queue_on(channel);
+	while (sem_wait(&in_free))
+		;
+	large = urcu_kvmalloc(1 << 20);
+	assert_non_null(large);
+	urcu_kvfree_rcu_flavor(rcu, large, head);
+	urcu_kvfree_rcu_flavor(rcu, kvarena_object(), head);
+	kvinside_queue_emergency(rcu, kvarena_object(), NULL);
+	freed_others = kvtest_wait(one_pends, NULL, KVTEST_LONG);
+	sem_post(&free_on);
+	assert_int_equal(urcu_kvfree_channel_destroy(channel), 0);
+	assert_true(freed_others);
+	kvarena_assert_exact();
+}
+
 #define test(f)	cmocka_unit_test_setup(f, begin)
 #define test_each(f)	kvtest_flavors_test_setup_teardown(f, begin, NULL)
 
@@ -316,6 +359,7 @@ int main(void)
 		test_each(a_free_function_may_queue_more),
 		test_each(exit_frees_what_free_functions_queue),
 		test_each(a_free_function_gets_as_many_pointers_as_it_is_told),
+		test_each(a_free_function_that_stands_holds_up_only_channels),
 	};
 
 	return kvtest_run(tests);

@@ -234,13 +234,13 @@ static void forks(size_t nr, void **ptrs, void *priv)
 		free(ptrs[--nr]);
 }
 
-/* Free one object by forks(), in a worker or in this thread. */
+/* Free one object by forks(), in this thread. */
 static int free_by_fork(void)
 {
 	struct urcu_kvfree_channel *forking;
 
-	if (urcu_kvfree_init(NULL))
-		return 1;
+	/* Not by a tick: the child could wait for no grace period if one ran at the fork. */
+	kvtest_start(60000, 1);
 	forking = urcu_kvfree_channel_create("forks", forks, NULL);
 	urcu_kvfree_rcu_channel_flavor(&urcu_memb_flavor,
 			kvtest_object_new(0), head, forking);

@@ -8,7 +8,6 @@
 
 #include "cmocka-all.h"
 #include "kvgp.h"
-#include "kvinside.h"
 
 FIXTURE(end)
 {
@@ -138,49 +137,6 @@ TEST(a_slow_free_function_does_not_hold_up_other_flavors)
 	assert_int_equal(urcu_kvfree_channel_destroy(channel), 0);
 	assert_int_equal(freed, OBJECTS);
 	assert_true(freed_then < OBJECTS / 4 * 3);
-}
-
-static sem_t in_free, free_on;
-
-static void standing_free(size_t nr, void **ptrs, void *priv)
-{
-	(void) priv;
-	sem_post(&in_free);
-	while (sem_wait(&free_on))
-		;
-	while (nr)
-		free(ptrs[--nr]);
-}
-
-static bool one_pends(void *rcu)
-{
-	return kvtest_stats(rcu).pending == 1;
-}
-
-/* O8: a second worker frees all that is not of channels, large memory too. */
-static void a_free_function_that_stands_holds_up_only_channels(void **state)
-{
-	const struct rcu_flavor_struct *rcu = kvtest_of(state);
-	struct kvtest_object *large;
-	bool freed_others;
-
-	kvtest_start(2, 2);
-	sem_init(&in_free, 0, 0);
-	sem_init(&free_on, 0, 0);
-	channel = urcu_kvfree_channel_create("stands", standing_free, NULL);
-	assert_non_null(channel);
-	urcu_kvfree_rcu_channel_flavor(rcu, kvtest_object_new(1), head, channel);
-	while (sem_wait(&in_free))
-		;
-	large = urcu_kvmalloc(1 << 20);
-	assert_non_null(large);
-	urcu_kvfree_rcu_flavor(rcu, large, head);
-	urcu_kvfree_rcu_flavor(rcu, kvtest_object_new(1), head);
-	kvinside_queue_emergency(rcu, kvtest_object_new(1), NULL);
-	freed_others = kvtest_wait(one_pends, (void *) rcu, KVTEST_LONG);
-	sem_post(&free_on);
-	assert_int_equal(urcu_kvfree_channel_destroy(channel), 0);
-	assert_true(freed_others);
 }
 
 /* ------------------------------------------------------------------ */
@@ -346,7 +302,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(a_slow_free_function_does_not_hold_up_other_flavors),
-		test_each(a_free_function_that_stands_holds_up_only_channels),
 		test_each(one_worker_is_enough_for_a_flavor_beside_a_reader),
 		test_each(one_worker_refills_beside_a_reader),
 		test(
