@@ -267,14 +267,6 @@ void kvfree_reap_chain(struct kvfree_domain *domain, unsigned long cookie)
 /* ------------------------------------------------------------------ */
 /* What workers free                                                  */
 
-/* One walk over the records: of two kinds, since each must come to all that it is for. */
-struct walk {
-	struct kvfree_piece *piece;
-	unsigned int first, end;	/* the lists that it takes from, up to end */
-	bool left;			/* it left something */
-	struct kvfree_record *next;	/* where the next one begins; NULL: anywhere */
-};
-
 /* The number up to which workers may take pages of @list of @record. */
 static unsigned long piece_number(const struct kvfree_piece *piece,
 		const struct kvfree_record *record, unsigned int list)
@@ -285,12 +277,12 @@ static unsigned long piece_number(const struct kvfree_piece *piece,
 }
 
 /* Whether the record has pages for the walk. */
-static bool walk_wants(const struct walk *walk, struct kvfree_record *record)
+static bool walk_wants(const struct kvfree_piece *piece, struct kvfree_record *record)
 {
 	unsigned int list;
 
-	for (list = walk->first; list < walk->end; list++)
-		if (kvfree_record_peek(record, list, piece_number(walk->piece, record, list)))
+	for (list = piece->walk.first; list < piece->walk.end; list++)
+		if (kvfree_record_peek(record, list, piece_number(piece, record, list)))
 			return true;
 	return false;
 }
@@ -309,11 +301,11 @@ static unsigned int piece_room(const struct kvfree_piece *piece,
 	return list == KVFREE_CLOSED_USER || others < room ? others : room;
 }
 
-static bool walk_is_full(const struct walk *walk)
+static bool walk_is_full(const struct kvfree_piece *piece)
 {
-	const struct kvfree_page_list *pages = walk->piece->pages;
+	const struct kvfree_page_list *pages = piece->pages;
 
-	if (walk->first == KVFREE_CLOSED_USER)
+	if (piece->walk.first == KVFREE_CLOSED_USER)
 		return pages[KVFREE_CLOSED_USER].nr == PIECE_OTHERS;
 	return pages[KVFREE_CLOSED_LARGE].nr == PIECE_OTHERS ||
 		pages[KVFREE_CLOSED_OWNER].nr + pages[KVFREE_CLOSED_LARGE].nr == PIECE_PAGES;
@@ -324,20 +316,19 @@ static bool walk_is_full(const struct walk *walk)
  * that goes there: the next one, if they have been ripe for a tick. Not earlier: to go to and fro
  * costs a worker more than a few pages are worth. Caller holds the lock.
  */
-static void walk_leave(struct walk *walk, struct kvfree_record *record)
+static void walk_leave(struct kvfree_piece *piece, struct kvfree_record *record)
 {
 	if (!kvfree_record_peek(record, KVFREE_CLOSED_OWNER,
-			piece_number(walk->piece, record, KVFREE_CLOSED_OWNER)))
+			piece_number(piece, record, KVFREE_CLOSED_OWNER)))
 		return;
-	walk->left = true;
-	if (!walk->next && kvfree_record_peek(record, KVFREE_CLOSED_OWNER, walk->piece->for_tick))
-		walk->next = record;
+	piece->walk.left = true;
+	if (!piece->walk.next && kvfree_record_peek(record, KVFREE_CLOSED_OWNER, piece->for_tick))
+		piece->walk.next = record;
 }
 
 /* Take pages of @record. False if its lock is held. */
-static bool walk_take(struct walk *walk, struct kvfree_record *record)
+static bool walk_take(struct kvfree_piece *piece, struct kvfree_record *record)
 {
-	struct kvfree_piece *piece = walk->piece;
 	unsigned int list;
 
 	if (!kvfree_record_lock_few(record))
@@ -345,12 +336,12 @@ static bool walk_take(struct walk *walk, struct kvfree_record *record)
 	if (!piece->pages[KVFREE_CLOSED_OWNER].nr)
 		piece->cpu = record->cpu;
 	/* From the last list: first what owners do not free. */
-	for (list = walk->end; list-- > walk->first; )
+	for (list = piece->walk.end; list-- > piece->walk.first; )
 		piece->nr += kvfree_record_take_pages(record, list,
 				piece_number(piece, record, list), piece_room(piece, record, list),
 				&piece->pages[list]);
-	if (walk->first == KVFREE_CLOSED_OWNER && record->cpu != piece->cpu)
-		walk_leave(walk, record);
+	if (piece->walk.first == KVFREE_CLOSED_OWNER && record->cpu != piece->cpu)
+		walk_leave(piece, record);
 	kvfree_record_unlock(record);
 	return true;
 }
@@ -370,25 +361,25 @@ static struct kvfree_record *record_after(struct kvfree_domain *domain,
  * tick. The next walk is to begin at the first record that walk_leave() names, else behind the
  * record that filled the piece.
  */
-static void walk_around(struct walk *walk, struct kvfree_domain *domain,
+static void walk_around(struct kvfree_piece *piece, struct kvfree_domain *domain,
 		struct kvfree_record *first)
 {
 	struct kvfree_record *record = first;
 	bool held = false;
 
 	do {
-		if (walk_wants(walk, record) && !walk_take(walk, record))
+		if (walk_wants(piece, record) && !walk_take(piece, record))
 			held = true;
 		record = record_after(domain, record);
-	} while (record != first && !walk_is_full(walk));
-	if (walk_is_full(walk)) {
-		walk->left = true;
-		if (!walk->next)
-			walk->next = record;
+	} while (record != first && !walk_is_full(piece));
+	if (walk_is_full(piece)) {
+		piece->walk.left = true;
+		if (!piece->walk.next)
+			piece->walk.next = record;
 	}
 	/* A lock was held: look again at the next tick, if there is nothing else to do. */
-	if (held && walk->piece->nr)
-		walk->left = true;
+	if (held && piece->nr)
+		piece->walk.left = true;
 	else if (held)
 		kvfree_tick_arm();
 }
@@ -398,18 +389,21 @@ static void walk_around(struct walk *walk, struct kvfree_domain *domain,
 static bool piece_collect(struct kvfree_domain *domain, struct kvfree_piece *piece,
 		unsigned int first, unsigned int end, struct kvfree_record **at)
 {
-	struct walk walk = { piece, first, end, false, NULL };
 	/* Relaxed: anywhere is a good place to begin; records stay. */
 	struct kvfree_record *record = __atomic_load_n(at, __ATOMIC_RELAXED);
 
+	piece->walk.first = first;
+	piece->walk.end = end;
+	piece->walk.left = false;
+	piece->walk.next = NULL;
 	if (!record)
 		record = record_after(domain, NULL);
 	if (!record)
 		return false;
-	walk_around(&walk, domain, record);
-	if (walk.next)
-		__atomic_store_n(at, walk.next, __ATOMIC_RELAXED);
-	return walk.left;
+	walk_around(piece, domain, record);
+	if (piece->walk.next)
+		__atomic_store_n(at, piece->walk.next, __ATOMIC_RELAXED);
+	return piece->walk.left;
 }
 
 bool kvfree_piece_take(struct kvfree_domain *domain, struct kvfree_piece *piece)

@@ -36,6 +36,13 @@ void kvfree_hands_wait(struct kvfree_domain *domain);
 void kvfree_hands_hold(struct kvfree_domain *domain);
 void kvfree_hands_release(struct kvfree_domain *domain);
 
+/* One walk over the records, to fill a piece. */
+struct kvfree_walk {
+	unsigned int first, end;	/* the lists that it takes from, up to end */
+	bool left;			/* it left something */
+	struct kvfree_record *next;	/* where the next one begins; NULL: anywhere */
+};
+
 /* What a worker takes at once. */
 struct kvfree_piece {
 	struct kvfree_hand hand;
@@ -46,6 +53,7 @@ struct kvfree_piece {
 	unsigned long completed;	/* the number that is over */
 	unsigned long for_tick;		/* the number that has been over for a tick */
 	int cpu;			/* of the owners whose pages it has */
+	struct kvfree_walk walk;	/* of two, since each must come to all that it is for */
 };
 
 /*
