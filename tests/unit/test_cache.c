@@ -740,7 +740,7 @@ TEST(so_does_that_of_an_owner_that_serves_itself)
 	assert_int_equal(kvfault_memory_failed() - failed, 1);
 }
 
-static bool hold_again;	/* when the clock is read */
+static __thread bool hold_again;	/* when this thread reads the clock */
 
 int __real_clock_gettime(clockid_t clock, struct timespec *ts);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
