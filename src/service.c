@@ -144,6 +144,16 @@ void kvfree_service_budget(struct kvfree_domain *domain)
 /* ------------------------------------------------------------------ */
 /* Work of the pool                                                   */
 
+/* A part of a piece is freed: free what there is @more, or have a grace period run for objects of
+ * an emergency list that missed theirs. */
+static void reap_next(struct kvfree_domain *domain, bool more)
+{
+	if (more)
+		kvfree_workqueue_queue(&kvfree_pool, &domain->reap_work);
+	else if (kvfree_domain_emergency_missed(domain))
+		kvfree_service_request_gp(domain);
+}
+
 static void reap_work(struct kvfree_work *work)
 {
 	struct kvfree_domain *domain = domain_of(work, reap_work);
@@ -152,14 +162,8 @@ static void reap_work(struct kvfree_work *work)
 	/* Another worker may take the next piece while this one is freed. */
 	if (kvfree_piece_take(domain, &piece))
 		kvfree_workqueue_queue(&kvfree_pool, work);
-	if (kvfree_piece_free(domain, &piece))
-		kvfree_workqueue_queue(&kvfree_pool, work);
-	else if (kvfree_domain_emergency_missed(domain))
-		kvfree_service_request_gp(domain);
-	if (kvfree_piece_finish(domain, &piece))
-		kvfree_workqueue_queue(&kvfree_pool, work);
-	else if (kvfree_domain_emergency_missed(domain))
-		kvfree_service_request_gp(domain);
+	reap_next(domain, kvfree_piece_free(domain, &piece));
+	reap_next(domain, kvfree_piece_finish(domain, &piece));
 }
 
 /* Close what is open, age the cache. Returns whether a later tick has work to do. */
