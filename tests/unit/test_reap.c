@@ -25,9 +25,12 @@
 static struct kvfree_domain *domain;
 static struct kvfree_record *record;
 static struct urcu_kvfree_channel *channel;
+static struct kvfree_record *made[3];	/* by another_record() */
+static unsigned int nr_made;
 
 FIXTURE(begin)
 {
+	nr_made = 0;
 	kvfree_conf.batch_bytes = 1 << 20;
 	kvfree_conf.min_cached_pages = 0;
 	kvarena_reset();
@@ -39,6 +42,8 @@ FIXTURE(begin)
 
 FIXTURE(end)
 {
+	while (nr_made)
+		kvfree_record_give_back(made[--nr_made]);
 	kvhold_go();
 	kvgp_let_go();
 	/* After a test that failed while it held them. */
@@ -431,10 +436,12 @@ TEST(a_piece_has_a_bounded_number_of_pages)
 	kvarena_assert_exact();
 }
 
+/* It is nobody's again at the end of the test. */
 static struct kvfree_record *another_record(unsigned int pages)
 {
 	struct kvfree_record *other = kvfree_record_make_blank(domain);
 
+	made[nr_made++] = other;
 	while (pages--)
 		queue_page_on(other, KVFREE_CHANNEL_MALLOC, 1);
 	return other;
@@ -454,8 +461,6 @@ TEST(a_piece_begins_where_the_last_one_ended)
 	assert_false(kvarena_is_freed(kvarena_nth(0)));
 	assert_int_equal(free_one_piece(), PIECE_PAGES);
 	assert_true(kvarena_is_freed(kvarena_nth(0)));
-	kvfree_record_give_back(first);
-	kvfree_record_give_back(last);
 }
 
 /* One that always has much of them keeps nobody else waiting. */
@@ -476,8 +481,6 @@ TEST(a_piece_of_others_begins_where_the_last_one_ended)
 	assert_false(kvarena_is_freed(object));
 	assert_int_equal(free_one_piece(), PIECE_OTHERS);
 	assert_true(kvarena_is_freed(object));
-	kvfree_record_give_back(first);
-	kvfree_record_give_back(last);
 }
 
 static void set_cpu(struct kvfree_record *of, int cpu)
@@ -507,9 +510,6 @@ TEST(a_piece_comes_from_one_processor)
 	assert_int_equal(piece.cpu, 6);
 	free_whole(&piece);
 	kvarena_assert_exact();
-	kvfree_record_give_back(first);
-	kvfree_record_give_back(middle);
-	kvfree_record_give_back(last);
 }
 
 /* Where a channel's objects and large memory are freed does not matter. */
@@ -531,8 +531,6 @@ TEST(what_owners_do_not_free_comes_from_all_processors)
 	assert_int_equal(piece.nr, 3);
 	free_whole(&piece);
 	kvarena_assert_exact();
-	kvfree_record_give_back(first);
-	kvfree_record_give_back(last);
 }
 
 /* Those of another one, which always has some, keep nobody waiting for more than a tick. */
@@ -559,9 +557,6 @@ TEST(a_piece_begins_with_the_processor_that_the_last_one_left)
 	assert_true(kvarena_is_freed(object));
 	free_one_piece();
 	kvarena_assert_exact();
-	kvfree_record_give_back(first);
-	kvfree_record_give_back(middle);
-	kvfree_record_give_back(last);
 }
 
 /* Nor do pages of channels that fill each piece. */
@@ -587,8 +582,6 @@ TEST(so_it_does_if_the_record_that_was_left_filled_the_piece)
 	assert_true(kvarena_is_freed(object));
 	free_one_piece();
 	kvarena_assert_exact();
-	kvfree_record_give_back(first);
-	kvfree_record_give_back(middle);
 }
 
 TEST(large_memory_leaves_room_in_a_piece)
@@ -608,13 +601,14 @@ TEST(large_memory_leaves_room_in_a_piece)
 /* Pieces that other workers take meanwhile do not make it pass by a record. */
 TEST(a_piece_of_others_begins_where_the_last_one_of_them_ended)
 {
-	struct kvfree_record *last = another_record(2 * PIECE_PAGES);
-	struct kvfree_record *middle = another_record(0);
-	struct kvfree_record *first = another_record(0);
+	struct kvfree_record *middle, *first;
 	struct kvfree_piece piece;
 	void *object;
 	unsigned int i;
 
+	another_record(2 * PIECE_PAGES);
+	middle = another_record(0);
+	first = another_record(0);
 	for (i = 0; i < 2 * PIECE_OTHERS; i++)
 		queue_page_on(first, channel->number, 1);
 	object = kvarena_nth(kvarena_made());
@@ -627,17 +621,14 @@ TEST(a_piece_of_others_begins_where_the_last_one_of_them_ended)
 	assert_false(kvarena_is_freed(object));
 	free_one_piece();
 	assert_true(kvarena_is_freed(object));
-	kvfree_record_give_back(first);
-	kvfree_record_give_back(middle);
-	kvfree_record_give_back(last);
 }
 
 /* A thread that is stopped inside a raw call stops its own objects only. */
 TEST(a_record_whose_lock_is_held_is_passed_by)
 {
-	struct kvfree_record *other = another_record(1);
 	bool more;
 
+	another_record(1);
 	queue_page(1);
 	run_grace_period();
 	kvinside_lock(record);
@@ -649,7 +640,6 @@ TEST(a_record_whose_lock_is_held_is_passed_by)
 	assert_int_equal(kvarena_freed(), 1);
 	assert_int_equal(free_one_piece(), 1);
 	kvarena_assert_exact();
-	kvfree_record_give_back(other);
 }
 
 /* So that the worker's look costs owners nothing. */
