@@ -276,27 +276,39 @@ static void free_all(struct kvfree_domain *domain)
 	kvfree_leave_wait(online);
 }
 
-/* What an append of a clean call left to do. */
-static void clean_events(struct kvfree_record *record, unsigned int events)
+/* A clean call filled a page. */
+static void page_filled(struct kvfree_domain *domain)
 {
-	struct kvfree_domain *domain = record->domain;
-	size_t cap = kvfree_setting(max_pending_bytes);
-
-	if (events & EVENT_OPENED)
-		kvfree_tick_arm();
-	if (events & EVENT_REFILL)
-		kvfree_cache_request(record);
-	if (!(events & EVENT_CLOSED))
-		return;
 	/* Inside a free function, do not wait: it has a hand open, which before_fork
 	 * waits for while it lets no grace period begin. */
 	if (!kvfree_is_running() && !kvfree_freeing)
 		free_all(domain);
-	else if (cap && !kvfree_freeing && __atomic_load_n(&domain->pending_bytes,
-			__ATOMIC_RELAXED) > cap)
-		over_cap(record);
 	else
 		kvfree_service_budget(domain);
+}
+
+/* Whether a clean call has to wait until less is pending. */
+static bool is_over_cap(struct kvfree_domain *domain)
+{
+	size_t cap = kvfree_setting(max_pending_bytes);
+
+	/* In a free function: as above. Relaxed: an estimate. */
+	return cap && kvfree_is_running() && !kvfree_freeing &&
+		__atomic_load_n(&domain->pending_bytes, __ATOMIC_RELAXED) > cap;
+}
+
+/* What an append of a clean call left to do. */
+static void clean_events(struct kvfree_record *record, unsigned int events)
+{
+	if (events & EVENT_OPENED)
+		kvfree_tick_arm();
+	if (events & EVENT_REFILL)
+		kvfree_cache_request(record);
+	/* A call that is slower than the tick finds its page closed, and fills none. */
+	if (events && is_over_cap(record->domain))
+		over_cap(record);
+	else if (events & EVENT_CLOSED)
+		page_filled(record->domain);
 }
 
 /* Append; allocates a page if need be. False: no memory. */

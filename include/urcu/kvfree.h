@@ -425,10 +425,10 @@ int urcu_kvfree_attr_set_batch_bytes(struct urcu_kvfree_attr *attr,
 		size_t bytes);
 /*
  * A cap on the bytes that wait on one flavor, as estimated; at least batch_bytes, or
- * 0 for none (default). A _mightsleep call that fills a page over the cap waits for a
- * grace period and frees its thread's ripe objects before it returns. Raw calls and
- * urcu_kvmalloc() never wait. The cap does not bound memory against a reader that does
- * not leave its section: nothing in RCU can.
+ * 0 for none (default). A _mightsleep call that fills or begins a page over the cap
+ * waits for a grace period and frees its thread's ripe objects before it returns. Raw
+ * calls and urcu_kvmalloc() never wait. The cap does not bound memory against a reader
+ * that does not leave its section: nothing in RCU can.
  */
 int urcu_kvfree_attr_set_max_pending_bytes(struct urcu_kvfree_attr *attr,
 		size_t bytes);

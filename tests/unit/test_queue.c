@@ -462,6 +462,24 @@ TEST(while_grace_periods_are_held_nobody_waits_for_the_cap)
 	kvfree_conf.max_pending_bytes = 0;
 }
 
+/* A thread whose calls come more slowly than ticks fills no page. */
+TEST(a_call_that_finds_its_page_closed_waits_at_the_cap_too)
+{
+	uint64_t gp = kvgp_begun();
+
+	kvgp_let_go();
+	kvfree_conf.max_pending_bytes = KVARENA_BYTES;
+	queue_clean(2);
+	kvfree_record_lock(record);
+	kvfree_record_close_all(record);
+	kvfree_record_unlock(record);
+	assert_int_equal(kvgp_begun(), gp);
+	queue_clean(1);
+	kvfree_conf.max_pending_bytes = 0;
+	assert_int_equal(kvgp_begun(), gp + 1);
+	assert_int_equal(kvarena_freed(), 2);
+}
+
 /* A page and one more object of a thread that makes no clean call. */
 static void *queue_raw_only(void *arg)
 {
@@ -471,7 +489,15 @@ static void *queue_raw_only(void *arg)
 	return arg;
 }
 
-static void assert_raw_only_are_freed(unsigned int nr)
+static void queue_on_raw_thread(void)
+{
+	kvtest_join(kvtest_thread(queue_raw_only, NULL));
+	/* A record whose lock is held by a refill would wait for the next tick. */
+	kvinside_settle();
+}
+
+/* The page of the other thread, and @nr objects of this one. */
+static void assert_freed_with_page(unsigned int nr)
 {
 	kvinside_settle();
 	assert_in_range(kvarena_freed(), PAGE + nr, BUDGET);
@@ -482,22 +508,22 @@ static void assert_raw_only_are_freed(unsigned int nr)
 TEST(a_call_at_the_cap_has_workers_free_what_others_queued)
 {
 	kvgp_let_go();
-	kvtest_join(kvtest_thread(queue_raw_only, NULL));
+	queue_on_raw_thread();
 	kvfree_conf.max_pending_bytes = 1;
 	queue_clean(PAGE + 1);
 	kvfree_conf.max_pending_bytes = 0;
-	assert_raw_only_are_freed(PAGE + 1);
+	assert_freed_with_page(PAGE);
 }
 
 TEST(so_has_a_call_without_memory)
 {
 	kvgp_let_go();
-	kvtest_join(kvtest_thread(queue_raw_only, NULL));
+	queue_on_raw_thread();
 	kvfault_memory(true);
 	kvinside_empty_cache(record);
 	queue_clean(1);
 	kvfault_memory(false);
-	assert_raw_only_are_freed(2);
+	assert_freed_with_page(1);
 }
 
 /* ------------------------------------------------------------------ */
@@ -575,6 +601,7 @@ int main(void)
 		test(without_memory_a_mightsleep_call_frees_after_a_grace_period),
 		test(while_they_are_held_it_waits_for_one_outside_the_numbers),
 		test(over_the_cap_a_clean_call_waits_and_a_raw_call_does_not),
+		test(a_call_that_finds_its_page_closed_waits_at_the_cap_too),
 		test(while_grace_periods_are_held_nobody_waits_for_the_cap),
 		test(a_call_at_the_cap_has_workers_free_what_others_queued),
 		test(so_has_a_call_without_memory),
