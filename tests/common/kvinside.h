@@ -203,4 +203,31 @@ static inline void kvinside_settle(void)
 	}
 }
 
+/*
+ * Before a fork in an emulator, whose child hangs if a thread was being created: until the
+ * threads of the library run. Elsewhere a fork may come at any time.
+ */
+static inline void kvinside_await_threads(void)
+{
+	if (!kvtest_is_emulated() || !kvfree_is_running())
+		return;
+	if (!kvtest_threads_become("kvfree-worker", kvfree_setting(workers)) ||
+	    !kvtest_threads_become("kvfree-timer", 1))
+		abort();
+}
+
+/* The same, and the thread for grace periods of @rcu, which runs one. */
+static inline void kvinside_await_gp_thread(const struct rcu_flavor_struct *rcu)
+{
+	unsigned int online;
+
+	if (!kvtest_is_emulated())
+		return;
+	online = kvfree_enter_wait("a test");
+	kvfree_service_request_gp(kvfree_domain_get(rcu));
+	kvinside_settle();
+	kvfree_leave_wait(online);
+	kvinside_await_threads();
+}
+
 #endif /* KVINSIDE_H */

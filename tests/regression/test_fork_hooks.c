@@ -41,11 +41,11 @@ struct large {
 # define CAN_FORK_BUSY	CAN_FORK
 #endif
 
-static unsigned int inside;	/* atomic */
+static unsigned int inside;	/* atomic: threads */
 
-static void await_inside(void)
+static void await_inside(unsigned int nr)
 {
-	while (!__atomic_load_n(&inside, __ATOMIC_ACQUIRE))
+	while (__atomic_load_n(&inside, __ATOMIC_ACQUIRE) < nr)
 		kvtest_sleep_msec(1);
 }
 
@@ -111,7 +111,7 @@ TEST(an_rcu_callback_may_free_while_call_rcu_waits_for_it)
 	rcu_register_thread();
 	call_rcu(&large->head, free_in_callback);
 	rcu_unregister_thread();
-	await_inside();
+	await_inside(1);
 	urcu_kvfree_before_fork();
 	call_rcu_before_fork();
 	call_rcu_after_fork_parent();
@@ -131,7 +131,7 @@ TEST(a_reader_may_allocate_while_a_grace_period_waits_for_it)
 {
 	pthread_t reader = kvtest_thread(allocate_in_section, NULL);
 
-	await_inside();
+	await_inside(1);
 	urcu_kvfree_before_fork();
 	/* As urcu_bp_before_fork() does, behind another thread. */
 	urcu_bp_flavor.update_synchronize_rcu();
@@ -160,6 +160,7 @@ TEST(a_fork_of_another_thread_is_without_hooks)
 
 	if (!CAN_FORK)
 		kvtest_skip("ThreadSanitizer ends a child that starts threads");
+	kvinside_await_gp_thread(&urcu_bp_flavor);
 	urcu_kvfree_before_fork();
 	kvtest_on_thread(fork_plainly, &status);
 	urcu_kvfree_after_fork_parent();
@@ -170,6 +171,7 @@ static void *queue_large_and_small(void *arg)
 {
 	int i;
 
+	__atomic_fetch_add(&inside, 1, __ATOMIC_RELEASE);
 	while (!__atomic_load_n((int *) arg, __ATOMIC_ACQUIRE))
 		for (i = 0; i < 100; i++) {
 			void *ptr = urcu_kvmalloc(i ? 32 : 2 * LARGE);
@@ -202,6 +204,8 @@ TEST(each_process_frees_its_copy_of_a_busy_queue)
 		kvtest_skip("a sanitizer's runtime fails in the child of busy threads");
 	for (i = 0; i < 2; i++)
 		busy[i] = kvtest_thread(queue_large_and_small, &stop);
+	await_inside(2);
+	kvinside_await_gp_thread(&urcu_bp_flavor);
 	for (i = 0; i < 20; i++) {
 		pid_t pid;
 

@@ -80,8 +80,10 @@ static int in_child(int (*child)(void), bool hooks)
 	int status, ret;
 	pid_t pid;
 
-	if (settles)
+	if (settles) {
 		kvinside_settle();
+		kvinside_await_threads();
+	}
 	if (hooks)
 		urcu_kvfree_before_fork();
 	pid = fork();
@@ -335,6 +337,7 @@ TEST(with_hooks_the_childs_own_threads_free)
 {
 	urcu_kvfree_exit();
 	kvtest_start(2, 2);
+	kvinside_await_gp_thread(rcu);
 	queue(200);
 	assert_int_equal(in_child(frees_by_the_timer, true), 0);
 	assert_int_equal(urcu_kvfree_rcu_barrier_flavor(rcu), 0);
@@ -495,6 +498,7 @@ TEST(forks_with_hooks_beside_busy_threads_lose_nothing)
 		tid[i] = kvtest_thread(queue_until_told, NULL);
 	/* Not created any more; see needs_fork_beside_threads(). */
 	assert_true(kvtest_wait(all_are_busy, NULL, KVTEST_LONG));
+	kvinside_await_gp_thread(rcu);
 	for (i = 0; i < 10; i++)
 		if ((ret = in_child(frees_the_first, true)))
 			bad = ret;
