@@ -143,7 +143,8 @@ static void report(enum setting_id id, const char *text, bool contradicts)
 			s->min, s->max, words);
 }
 
-static void conf_environment(struct kvfree_conf *conf)
+/* With @last, say what is wrong. */
+static void conf_environment(struct kvfree_conf *conf, bool last)
 {
 	unsigned int id;
 
@@ -151,14 +152,16 @@ static void conf_environment(struct kvfree_conf *conf)
 		const struct setting *s = &settings[id];
 		/* NULL in a program with more rights than its caller. */
 		const char *text = secure_getenv(s->env);
-		size_t value;
+		size_t value = 0;
+		bool parsed;
 
 		if (!text)
 			continue;
-		if (parse_value(s, text, &value))
-			report(id, text, false);
-		else if (conf_set(conf, id, value))
-			report(id, text, conf_contradicts(conf, id, value));
+		parsed = parse_value(s, text, &value) == 0;
+		if (parsed && conf_set(conf, id, value) == 0)
+			continue;
+		if (last)
+			report(id, text, parsed && conf_contradicts(conf, id, value));
 	}
 }
 
@@ -172,7 +175,9 @@ int kvfree_conf_resolve(struct kvfree_conf *conf, const struct urcu_kvfree_attr 
 		*conf = attr->conf;
 	else
 		conf_defaults(conf);
-	conf_environment(conf);
+	/* Twice: of two settings that go together, one may be right only with the other. */
+	conf_environment(conf, false);
+	conf_environment(conf, true);
 	if (conf->debug == URCU_KVFREE_DEBUG_STRICT)
 		conf->drain_msec = 0;	/* begin at once */
 	return 0;

@@ -122,6 +122,24 @@ TEST(a_cap_below_the_budget_in_the_environment_is_ignored)
 	unsetenv("URCU_KVFREE_MAX_PENDING_BYTES");
 }
 
+/* And allows both to be moved beyond what they were together. */
+TEST(cap_and_budget_in_the_environment_go_together)
+{
+	struct urcu_kvfree_attr *attr = urcu_kvfree_attr_create();
+	struct kvfree_conf conf;
+
+	assert_non_null(attr);
+	assert_int_equal(urcu_kvfree_attr_set_max_pending_bytes(attr, 2 << 20), 0);
+	setenv("URCU_KVFREE_BATCH_BYTES", "4194304", 1);
+	setenv("URCU_KVFREE_MAX_PENDING_BYTES", "8388608", 1);
+	assert_int_equal(kvfree_conf_resolve(&conf, attr), 0);
+	assert_int_equal(conf.batch_bytes, 4 << 20);
+	assert_int_equal(conf.max_pending_bytes, 8 << 20);
+	unsetenv("URCU_KVFREE_BATCH_BYTES");
+	unsetenv("URCU_KVFREE_MAX_PENDING_BYTES");
+	urcu_kvfree_attr_destroy(attr);
+}
+
 TEST(placement_and_recycle_are_read_from_the_environment)
 {
 	struct kvfree_conf conf;
@@ -200,6 +218,7 @@ int main(void)
 		cmocka_unit_test(the_cap_is_none_or_at_least_batch_bytes),
 		cmocka_unit_test(
 		a_cap_below_the_budget_in_the_environment_is_ignored),
+		cmocka_unit_test(cap_and_budget_in_the_environment_go_together),
 		cmocka_unit_test(
 		placement_and_recycle_are_read_from_the_environment),
 		cmocka_unit_test(backoff_is_clamped),
