@@ -270,9 +270,12 @@ static void free_all(struct kvfree_domain *domain)
 {
 	unsigned int online = kvfree_enter_wait("urcu_kvfree_rcu_mightsleep()");
 
-	/* Between the hooks of a fork this thread may be the one to end it. */
-	if (!kvfree_gp_is_held(&domain->gp))
+	/* With the lock: a fork that began during the barrier would stop it halfway until its end,
+	 * which may wait for this thread. */
+	if (kvfree_start_trylock()) {
 		kvfree_barrier(domain);
+		kvfree_mutex_unlock(&kvfree_start_lock);
+	}
 	kvfree_leave_wait(online);
 }
 

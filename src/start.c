@@ -116,16 +116,20 @@ static bool may_try(void)
 	return !failed || kvfree_now_msec() - failed >= kvfree_setting(refill_backoff_msec);
 }
 
-/* Take start_lock. A start that the caller did not ask for must not @wait for it: a thread
- * between the hooks of a fork holds it, and may wait for this one. */
+bool kvfree_start_trylock(void)
+{
+	if (pthread_mutex_trylock(&kvfree_start_lock))
+		return false;
+	kvfree_rank_enter(&kvfree_start_lock, KVFREE_RANK_START);
+	return true;
+}
+
+/* Take start_lock. A start that the caller did not ask for must not @wait for it. */
 static bool lock_start(bool wait)
 {
-	if (!wait && pthread_mutex_trylock(&kvfree_start_lock))
-		return false;
-	if (wait)
-		kvfree_mutex_lock(&kvfree_start_lock, KVFREE_RANK_START);
-	else
-		kvfree_rank_enter(&kvfree_start_lock, KVFREE_RANK_START);
+	if (!wait)
+		return kvfree_start_trylock();
+	kvfree_mutex_lock(&kvfree_start_lock, KVFREE_RANK_START);
 	return true;
 }
 

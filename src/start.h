@@ -7,8 +7,9 @@
 /*
  * start.h - start and exit
  *
- * Locking discipline: kvfree_start_lock is held by a start, by exit, and by fork from
- * its first hook to its last. It is the outermost lock.
+ * Locking discipline: kvfree_start_lock is held by a start, by exit, by fork from its
+ * first hook to its last, and by a clean call that frees all while nothing runs. It is the
+ * outermost lock.
  */
 
 #include "lockrank.h"
@@ -19,8 +20,8 @@ void kvfree_start_clean(void);
 
 enum {
 	KVFREE_STATE_NEVER,	/* the next call of any kind starts the library */
-	KVFREE_STATE_STOPPED,	/* the next clean call does: after a failed
-				 * start, after exit, in the child of a fork */
+	KVFREE_STATE_STOPPED,	/* the next clean call does: after exit, in the child of a
+				 * fork, and some time after a start that failed */
 	KVFREE_STATE_RUNNING,
 };
 
@@ -41,5 +42,9 @@ void kvfree_say_idle(void);
 void kvfree_stopped(void);
 
 extern pthread_mutex_t kvfree_start_lock;
+
+/* Take it, unless another thread has it: one between the hooks of a fork may wait for this one.
+ * Also false if that is this thread. */
+bool kvfree_start_trylock(void);
 
 #endif /* KVFREE_START_H */

@@ -344,6 +344,27 @@ TEST(reclaim_frees_as_many_as_it_is_told_also_inside_a_section)
 	assert_int_equal(urcu_kvfree_rcu_reclaim_flavor(&urcu_mb_flavor, 3), 0);
 }
 
+/* While nothing runs they free it all themselves, but not between the hooks of a fork: who
+ * holds start_lock then may wait for this thread. */
+TEST(while_nothing_runs_a_mightsleep_call_frees_unless_a_fork_is_under_way)
+{
+	uint64_t gp;
+
+	kvgp_let_go();
+	urcu_kvfree_exit();
+	gp = kvgp_begun();
+	kvfree_mutex_lock(&kvfree_start_lock, KVFREE_RANK_START);
+	queue_clean(2 * BUDGET);
+	assert_int_equal(kvgp_begun(), gp);
+	assert_int_equal(kvarena_freed(), 0);
+	kvfree_mutex_unlock(&kvfree_start_lock);
+	kvfree_tls.claiming = 1;	/* no start */
+	queue_clean(2 * BUDGET);
+	kvfree_tls.claiming = 0;
+	assert_true(kvgp_begun() > gp);
+	assert_true(kvarena_freed() >= 2 * BUDGET);
+}
+
 static int result;	/* atomic: steps of the other thread */
 
 static void *queue_without_memory(void *arg)
@@ -598,6 +619,7 @@ int main(void)
 		test(a_mightsleep_call_makes_a_page_where_there_is_none),
 		test(each_mightsleep_call_frees_one_ripe_object),
 		test(reclaim_frees_as_many_as_it_is_told_also_inside_a_section),
+		test(while_nothing_runs_a_mightsleep_call_frees_unless_a_fork_is_under_way),
 		test(without_memory_a_mightsleep_call_frees_after_a_grace_period),
 		test(while_they_are_held_it_waits_for_one_outside_the_numbers),
 		test(over_the_cap_a_clean_call_waits_and_a_raw_call_does_not),
