@@ -17,7 +17,7 @@
  * gate.h: its thread holds up only itself. It also says which record asked.
  *
  * When the allocator fails, the worker, or an owner that serves itself in urcu_kvmalloc(), stops at
- * once: it sets the gate again, raises the hold and arms the timer for the back-off time. There is
+ * once: it sets the gate again, arms the timer for the back-off time and raises the hold. There is
  * one attempt of each per back-off, and every request made meanwhile waits for it.
  */
 

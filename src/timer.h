@@ -56,7 +56,7 @@ struct kvfree_inode {
 struct kvfree_timer {
 	bool open;		/* atomic: alarms may be asked for */
 	bool stopping;		/* atomic: the thread is to end */
-	int fd;			/* atomic, stored by the timer thread */
+	int fd;			/* atomic; -1: none */
 	/* Atomic: milliseconds from now, plus one, or 0 for none; the last request counts. */
 	unsigned int asked[KVFREE_ALARMS];
 	/* Timer thread's: when it is due, by kvfree_now_msec(), or 0. */

@@ -492,8 +492,8 @@ int urcu_kvfree_attr_set_debug(struct urcu_kvfree_attr *attr,
  * after_fork_child in the child, beside liburcu's call_rcu_before_fork() family
  * (this library's before_fork first, its after_fork calls last). Everything queued
  * is then freed in both processes, each its own copy. after_fork_child starts
- * the threads again; it returns 0, or -1 with errno if that failed, and then
- * the next clean call tries again. Between the hooks, other threads may queue,
+ * the threads again; it returns 0, or -1 with errno if that failed, and then clean
+ * calls try again, after refill_backoff_msec. Between the hooks, other threads may queue,
  * allocate and free; their barrier, channel_destroy, shrink, init and exit wait. If
  * another thread is in the middle of a call at the fork, that call is not finished in
  * the child: its object is not freed there, and may be counted as pending.
