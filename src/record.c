@@ -114,6 +114,7 @@ void kvfree_record_open(struct kvfree_record *record, unsigned int channel,
 	page->limit = page_limit(record, channel);
 	page->ptrs[0] = ptr;
 	page->nr = 1;
+	record->cpu = sched_getcpu();
 	record->open[channel] = page;
 	kvfree_trace(page_opened, record, page);
 }
@@ -172,7 +173,6 @@ bool kvfree_record_close(struct kvfree_record *record, unsigned int channel)
 	page->cookie = kvfree_gp_cookie(&domain->gp);
 	kvfree_page_list_push(&record->closed[list], page);
 	peek_update(record, list);
-	record->cpu = sched_getcpu();
 	kvfree_domain_closed(domain, page->bytes, budget_share(record, page));
 	/* Relaxed: a hint for whoever runs the grace period. */
 	if (!kvfree_record_owner_frees(record) || list != KVFREE_CLOSED_OWNER)

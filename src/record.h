@@ -80,7 +80,7 @@ struct kvfree_record {
 	bool yield_due;		/* atomic, the owner's: a raw call closed a page in a crowd */
 	unsigned int clean_at;	/* atomic: domain.tick at the owner's last clean
 				 * call */
-	int cpu;		/* under lock: where it closed its last page */
+	int cpu;		/* under lock: where it began its last page */
 	pid_t tid;		/* atomic: of the owner */
 
 	unsigned int next_limit;	/* under lock: pointers in its next page */

@@ -541,6 +541,20 @@ TEST(pages_that_only_workers_will_free_are_told_of)
 	assert_true(domain->reap_due);
 }
 
+/* A tick and a barrier close pages too, on a processor of their own. */
+TEST(a_record_knows_where_its_owner_began_its_last_page)
+{
+	struct kvfree_record *record = own();
+
+	open_page(record, KVFREE_CHANNEL_MALLOC);
+	assert_true(record->cpu >= 0);
+	record->cpu = INT_MAX;
+	kvfree_record_close(record, KVFREE_CHANNEL_MALLOC);
+	assert_int_equal(record->cpu, INT_MAX);
+	open_page(record, KVFREE_CHANNEL_MALLOC);
+	assert_true(record->cpu < INT_MAX);
+}
+
 TEST(a_peek_without_the_lock_tells_what_is_ripe)
 {
 	struct kvfree_record *record = own();
@@ -1118,6 +1132,7 @@ int main(int argc, char **argv)
 		test(all_open_pages_are_closed_at_once),
 		test(closed_pages_are_first_in_first_out_and_their_cookies_grow),
 		test(pages_that_only_workers_will_free_are_told_of),
+		test(a_record_knows_where_its_owner_began_its_last_page),
 		test(a_peek_without_the_lock_tells_what_is_ripe),
 		test(a_held_lock_is_given_up_on_after_a_few_tries),
 		test(a_clean_lock_waits),
