@@ -58,9 +58,8 @@ static bool close_list(struct kvfree_domain *domain, unsigned int list)
 		chain->head = kvfree_emergency_take(&domain->emergency[list]);
 		/* After the taking: see gp.h. */
 		chain->cookie = kvfree_gp_cookie(&domain->gp);
-		/* Relaxed: as in kvfree_record_close(). */
 		if (chain->head)
-			__atomic_store_n(&domain->reap_due, true, __ATOMIC_RELAXED);
+			kvfree_domain_note_reap(domain);
 	}
 	chain->missed = !closed;
 	return closed;

@@ -62,8 +62,8 @@ struct kvfree_domain {
 				 * last grace period began, an estimate */
 	size_t pending_bytes;	/* atomic: bytes closed and not freed */
 	bool user_taken;	/* atomic: a worker may be in free functions of the program */
-	bool reap_due;		/* atomic: pages were closed that only a worker
-				 * will free */
+	bool reap_due;		/* atomic: something is closed that only workers free: ask
+				 * them after the next grace period */
 
 	struct kvfree_gp gp;
 	struct kvfree_hands hands;
@@ -125,6 +125,20 @@ static inline void kvfree_domain_closed(struct kvfree_domain *domain, size_t byt
 	 * begins a grace period after that comes after the cookie. */
 	__atomic_fetch_add(&domain->uncovered, share, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&domain->pending_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+/* Something was closed that only workers free, or they found it before it was ripe. */
+static inline void kvfree_domain_note_reap(struct kvfree_domain *domain)
+{
+	/* Acq_rel, a read-modify-write: pairs with that of kvfree_domain_take_reap(). Either that
+	 * one comes later and sees the note, or what follows here sees what came before it. */
+	(void) __atomic_exchange_n(&domain->reap_due, true, __ATOMIC_ACQ_REL);
+}
+
+/* A grace period is over: whether workers are to be asked. */
+static inline bool kvfree_domain_take_reap(struct kvfree_domain *domain)
+{
+	return __atomic_exchange_n(&domain->reap_due, false, __ATOMIC_ACQ_REL);
 }
 
 /* @bytes that were pending are freed. */

@@ -201,6 +201,9 @@ static struct kvfree_emergency *chain_take(struct kvfree_domain *domain,
 		link = chain->head;
 		chain->head = NULL;
 		chain->taken = true;
+	} else if (chain->head) {
+		/* As in piece_collect(). */
+		kvfree_domain_note_reap(domain);
 	}
 	kvfree_mutex_unlock(&domain->lock);
 	return link;
@@ -262,6 +265,11 @@ void kvfree_reap_chain(struct kvfree_domain *domain, unsigned long cookie)
 		/* A worker that has taken a chain puts the rest of it back. */
 		kvfree_hands_wait(domain);
 	} while (chain_is_there(domain, cookie));
+	/* Workers, who ask for the grace period that a list missed while its chain was here. */
+	if (kvfree_domain_emergency_missed(domain)) {
+		kvfree_domain_note_reap(domain);
+		kvfree_timer_arm(KVFREE_ALARM_KICK, 0);
+	}
 }
 
 /* ------------------------------------------------------------------ */
@@ -346,6 +354,19 @@ static bool walk_take(struct kvfree_piece *piece, struct kvfree_record *record)
 	return true;
 }
 
+/* Note whether something of @record will be for workers once it is ripe. */
+static void walk_look_on(struct kvfree_piece *piece, struct kvfree_record *record)
+{
+	unsigned int list;
+
+	for (list = piece->walk.first; list < piece->walk.end; list++) {
+		if (list == KVFREE_CLOSED_OWNER && kvfree_record_owner_frees(record))
+			continue;
+		if (kvfree_record_peek_later(record, list, piece->completed))
+			piece->walk.unripe = true;
+	}
+}
+
 /* The record after @record, or the first one at the end of the list. */
 static struct kvfree_record *record_after(struct kvfree_domain *domain,
 		struct kvfree_record *record)
@@ -370,6 +391,7 @@ static void walk_around(struct kvfree_piece *piece, struct kvfree_domain *domain
 	do {
 		if (walk_wants(piece, record) && !walk_take(piece, record))
 			held = true;
+		walk_look_on(piece, record);
 		record = record_after(domain, record);
 	} while (record != first && !walk_is_full(piece));
 	if (walk_is_full(piece)) {
@@ -394,7 +416,7 @@ static bool piece_collect(struct kvfree_domain *domain, struct kvfree_piece *pie
 
 	piece->walk.first = first;
 	piece->walk.end = end;
-	piece->walk.left = false;
+	piece->walk.left = piece->walk.unripe = false;
 	piece->walk.next = NULL;
 	if (!record)
 		record = record_after(domain, NULL);
@@ -403,6 +425,9 @@ static bool piece_collect(struct kvfree_domain *domain, struct kvfree_piece *pie
 	walk_around(piece, domain, record);
 	if (piece->walk.next)
 		__atomic_store_n(at, piece->walk.next, __ATOMIC_RELAXED);
+	/* Whoever asked for this piece took the note of those, too. */
+	if (piece->walk.unripe)
+		kvfree_domain_note_reap(domain);
 	return piece->walk.left;
 }
 
@@ -465,15 +490,17 @@ bool kvfree_piece_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
 static bool user_free(struct kvfree_domain *domain, struct kvfree_piece *piece)
 {
 	struct kvfree_page_list *pages = &piece->pages[KVFREE_CLOSED_USER];
-	bool more = pages->nr;
+	/* What the walk left, too: another worker came for it and found user_taken set. */
+	bool more = pages->nr || piece->walk.left;
 
 	pages_free(domain, pages, &piece->spent);
 	if (chain_piece(domain, KVFREE_EMERGENCY_USER, piece->completed, PIECE_LINKS))
 		more = true;
 	/* Acq_rel, a read-modify-write: pairs with kvfree_piece_take(). A worker that found
-	 * user_taken set left what had become ripe to this one, which sees that number below. */
+	 * user_taken set left what had become ripe to this one, which sees that number in
+	 * kvfree_piece_finish(). */
 	(void) __atomic_exchange_n(&domain->user_taken, false, __ATOMIC_ACQ_REL);
-	return kvfree_gp_completed(&domain->gp) != piece->completed || more;
+	return more;
 }
 
 bool kvfree_piece_finish(struct kvfree_domain *domain, struct kvfree_piece *piece)
@@ -482,7 +509,8 @@ bool kvfree_piece_finish(struct kvfree_domain *domain, struct kvfree_piece *piec
 
 	kvfree_trace(piece_freed, domain, piece->nr);
 	kvfree_hand_close(domain, &piece->hand);
-	return more;
+	/* The end of a grace period may have come before a note of this piece that was for it. */
+	return more || kvfree_gp_completed(&domain->gp) != piece->completed;
 }
 
 /* ------------------------------------------------------------------ */

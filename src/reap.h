@@ -40,6 +40,7 @@ void kvfree_hands_release(struct kvfree_domain *domain);
 struct kvfree_walk {
 	unsigned int first, end;	/* the lists that it takes from, up to end */
 	bool left;			/* it left something */
+	bool unripe;			/* it saw what is for workers and not ripe yet */
 	struct kvfree_record *next;	/* where the next one begins; NULL: anywhere */
 };
 

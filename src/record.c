@@ -174,9 +174,8 @@ bool kvfree_record_close(struct kvfree_record *record, unsigned int channel)
 	kvfree_page_list_push(&record->closed[list], page);
 	peek_update(record, list);
 	kvfree_domain_closed(domain, page->bytes, budget_share(record, page));
-	/* Relaxed: a hint for whoever runs the grace period. */
 	if (!kvfree_record_owner_frees(record) || list != KVFREE_CLOSED_OWNER)
-		__atomic_store_n(&domain->reap_due, true, __ATOMIC_RELAXED);
+		kvfree_domain_note_reap(domain);
 	return true;
 }
 

@@ -257,6 +257,15 @@ static inline bool kvfree_record_peek(struct kvfree_record *record,
 			&record->peek[list].cookie, __ATOMIC_RELAXED));
 }
 
+/* Whether it says that there is a page of @list that @number has not reached. */
+static inline bool kvfree_record_peek_later(struct kvfree_record *record,
+		unsigned int list, unsigned long number)
+{
+	/* Relaxed: as above. */
+	return __atomic_load_n(&record->peek[list].pages, __ATOMIC_RELAXED) &&
+		!kvfree_record_peek(record, list, number);
+}
+
 /* The owner makes a clean call: for a while, workers leave it what becomes ripe. */
 static inline void kvfree_record_mark_clean(struct kvfree_record *record)
 {

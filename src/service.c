@@ -27,15 +27,14 @@
 
 static void request_reap(struct kvfree_domain *domain)
 {
-	__atomic_store_n(&domain->reap_due, false, __ATOMIC_RELAXED);
+	kvfree_domain_take_reap(domain);
 	kvfree_workqueue_queue(&kvfree_pool, &domain->reap_work);
 }
 
 void kvfree_service_request_reap(struct kvfree_domain *domain)
 {
-	/* Relaxed: a hint; a tick looks at all records. */
-	if (__atomic_load_n(&domain->reap_due, __ATOMIC_RELAXED))
-		request_reap(domain);
+	if (kvfree_domain_take_reap(domain))
+		kvfree_workqueue_queue(&kvfree_pool, &domain->reap_work);
 }
 
 void kvfree_service_request_gp(struct kvfree_domain *domain)

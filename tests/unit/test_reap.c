@@ -96,6 +96,28 @@ static void queue_pages(unsigned int pages)
 		queue_page(1);
 }
 
+static void link_emergency(unsigned int number)
+{
+	struct kvtest_object *object = kvarena_object();
+
+	/* Counted first, as in queue.c. */
+	__atomic_fetch_add(&domain->count.emergency, 1, __ATOMIC_RELAXED);
+	kvfree_emergency_push(
+			&domain->emergency[kvfree_emergency_list(number)],
+			object, offsetof(struct kvtest_object, head), number);
+}
+
+/* It is nobody's again at the end of the test. */
+static struct kvfree_record *another_record(unsigned int pages)
+{
+	struct kvfree_record *other = kvfree_record_make_blank(domain);
+
+	made[nr_made++] = other;
+	while (pages--)
+		queue_page_on(other, KVFREE_CHANNEL_MALLOC, 1);
+	return other;
+}
+
 static void run_grace_period(void)
 {
 	assert_true(kvfree_domain_run(domain));
@@ -407,6 +429,23 @@ TEST(one_piece_at_a_time_has_objects_of_other_channels)
 	kvarena_assert_exact();
 }
 
+/* Another worker may have come for what the walk left, and found that it may not. */
+TEST(whoever_had_them_looks_again_for_what_the_walk_left)
+{
+	struct kvfree_record *other = another_record(0);
+	struct kvfree_piece first;
+
+	queue_page_on(other, channel->number, 1);
+	queue_page(1);
+	run_grace_period();
+	kvinside_lock(other);
+	assert_true(kvfree_piece_take(domain, &first));
+	assert_int_equal(free_one_piece(), 0);
+	kvfree_record_unlock(other);
+	assert_true(free_whole(&first));
+	assert_int_equal(free_one_piece(), 1);
+}
+
 /* Where every object has to be looked up, owners free nothing. */
 TEST(with_debugging_all_is_the_workers)
 {
@@ -434,17 +473,6 @@ TEST(a_piece_has_a_bounded_number_of_pages)
 	assert_int_equal(free_piece(&more), 3);
 	assert_false(more);
 	kvarena_assert_exact();
-}
-
-/* It is nobody's again at the end of the test. */
-static struct kvfree_record *another_record(unsigned int pages)
-{
-	struct kvfree_record *other = kvfree_record_make_blank(domain);
-
-	made[nr_made++] = other;
-	while (pages--)
-		queue_page_on(other, KVFREE_CHANNEL_MALLOC, 1);
-	return other;
 }
 
 /* Those at the front of the list are not served over and over. */
@@ -642,6 +670,69 @@ TEST(a_record_whose_lock_is_held_is_passed_by)
 	kvarena_assert_exact();
 }
 
+/* Whoever asked for it took the note of those that wait for the next grace period, too. */
+TEST(what_is_not_ripe_is_noted_for_the_next_grace_period)
+{
+	bool more;
+
+	queue_page(1);
+	assert_true(kvfree_domain_take_reap(domain));
+	assert_int_equal(free_piece(&more), 0);
+	assert_false(more);
+	assert_true(kvfree_domain_take_reap(domain));
+	run_grace_period();
+	assert_int_equal(free_one_piece(), 1);
+	assert_false(kvfree_domain_take_reap(domain));
+}
+
+TEST(so_is_what_comes_behind_what_is_ripe)
+{
+	queue_page_on(record, channel->number, 1);
+	run_grace_period();
+	queue_page_on(record, channel->number, 1);
+	kvfree_domain_take_reap(domain);
+	assert_int_equal(free_one_piece(), 1);
+	assert_true(kvfree_domain_take_reap(domain));
+	run_grace_period();
+	assert_int_equal(free_one_piece(), 1);
+}
+
+TEST(so_is_a_chain)
+{
+	unsigned long cookie;
+
+	link_emergency(KVFREE_CHANNEL_MALLOC);
+	assert_true(kvfree_domain_close_emergency(domain, &cookie));
+	assert_true(kvfree_domain_take_reap(domain));
+	free_one_piece();
+	assert_true(kvfree_domain_take_reap(domain));
+	run_grace_period();
+	free_one_piece();
+	kvarena_assert_exact();
+}
+
+TEST(what_its_owner_frees_is_not)
+{
+	kvfree_record_mark_clean(record);
+	queue_page(1);
+	assert_false(kvfree_domain_take_reap(domain));
+	free_one_piece();
+	assert_false(kvfree_domain_take_reap(domain));
+	run_grace_period();
+}
+
+/* The end of a grace period may come before such a note. */
+TEST(after_a_grace_period_that_ended_meanwhile_there_is_more)
+{
+	struct kvfree_piece piece;
+
+	queue_page(1);
+	assert_false(kvfree_piece_take(domain, &piece));
+	run_grace_period();
+	assert_true(free_whole(&piece));
+	assert_int_equal(free_one_piece(), 1);
+}
+
 /* So that the worker's look costs owners nothing. */
 TEST(a_record_with_nothing_ripe_is_not_locked)
 {
@@ -725,17 +816,6 @@ static int failed_check(void)
 	if (kvtest_stats(&kvgp_flavor).pending)
 		return 4;
 	return kvfree_debug_queue(kvarena_nth(0)) ? 5 : KVCHILD_OK;
-}
-
-static void link_emergency(unsigned int number)
-{
-	struct kvtest_object *object = kvarena_object();
-
-	/* Counted first, as in queue.c. */
-	__atomic_fetch_add(&domain->count.emergency, 1, __ATOMIC_RELAXED);
-	kvfree_emergency_push(
-			&domain->emergency[kvfree_emergency_list(number)],
-			object, offsetof(struct kvtest_object, head), number);
 }
 
 static int failed_check_of_a_chain(void)
@@ -1150,6 +1230,7 @@ int main(int argc, char **argv)
 		test(what_is_not_ripe_stays_though_the_last_tick_is_long_ago),
 		test(other_channels_are_always_the_workers),
 		test(one_piece_at_a_time_has_objects_of_other_channels),
+		test(whoever_had_them_looks_again_for_what_the_walk_left),
 		test(with_debugging_all_is_the_workers),
 		test(a_piece_has_a_bounded_number_of_pages),
 		test(a_piece_begins_where_the_last_one_ended),
@@ -1161,6 +1242,11 @@ int main(int argc, char **argv)
 		test(large_memory_leaves_room_in_a_piece),
 		test(a_piece_of_others_begins_where_the_last_one_of_them_ended),
 		test(a_record_whose_lock_is_held_is_passed_by),
+		test(what_is_not_ripe_is_noted_for_the_next_grace_period),
+		test(so_is_what_comes_behind_what_is_ripe),
+		test(so_is_a_chain),
+		test(what_its_owner_frees_is_not),
+		test(after_a_grace_period_that_ended_meanwhile_there_is_more),
 		test(a_record_with_nothing_ripe_is_not_locked),
 		test(a_hand_is_open_from_the_taking_to_the_last_free),
 		test(a_page_that_is_freed_is_no_longer_pending),

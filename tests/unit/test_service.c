@@ -470,6 +470,22 @@ TEST(a_caller_that_ran_one_lets_workers_free_what_is_theirs)
 	assert_true(kvarena_is_freed(kvarena_nth(0)));
 }
 
+/* Workers that come at the end of an earlier grace period are asked again at the end of theirs. */
+TEST(what_was_not_ripe_for_them_is_asked_for_again)
+{
+	urcu_kvfree_rcu_channel_flavor(&kvgp_flavor, kvarena_object(), head,
+		channel);
+	kvfree_record_lock(record);
+	kvfree_record_close_all(record);
+	kvfree_record_unlock(record);
+	kvfree_service_request_reap(domain);
+	kvinside_settle();
+	assert_int_equal(kvarena_freed(), 0);
+	assert_true(kvfree_domain_run(domain));
+	kvfree_service_request_reap(domain);
+	assert_frees(1);
+}
+
 /* ------------------------------------------------------------------ */
 /* Threads                                                            */
 
@@ -559,6 +575,34 @@ TEST(others_are_freed_while_a_free_function_stands)
 	sem_post(&free_on);
 	assert_int_equal(urcu_kvfree_channel_destroy(stands), 0);
 	kvarena_assert_exact();
+}
+
+static void *call_barrier(void *arg)
+{
+	urcu_kvfree_rcu_barrier_flavor(&kvgp_flavor);
+	return arg;
+}
+
+/* A grace period cannot take the list while the barrier has its chain; no tick comes. */
+TEST(what_missed_its_grace_period_during_a_barrier_gets_the_next)
+{
+	struct urcu_kvfree_channel *stands = urcu_kvfree_channel_create(
+			"stands", standing_free, NULL);
+	pthread_t tid;
+
+	sem_init(&in_free, 0, 0);
+	sem_init(&free_on, 0, 0);
+	kvinside_queue_emergency(&kvgp_flavor, kvarena_object(), stands);
+	tid = kvtest_thread(call_barrier, NULL);
+	while (sem_wait(&in_free))
+		;
+	kvinside_queue_emergency(&kvgp_flavor, kvarena_object(), stands);
+	assert_true(kvfree_domain_run(domain));
+	sem_post(&free_on);
+	sem_post(&free_on);
+	kvtest_join(tid);
+	assert_frees(2);
+	assert_int_equal(urcu_kvfree_channel_destroy(stands), 0);
 }
 
 /* Then a worker waits itself. */
@@ -707,10 +751,12 @@ int main(void)
 		test(in_a_free_function_it_runs_none_and_asks_for_one),
 		test(a_caller_that_is_online_is_offline_meanwhile),
 		test(a_caller_that_ran_one_lets_workers_free_what_is_theirs),
+		test(what_was_not_ripe_for_them_is_asked_for_again),
 		test(each_domain_in_use_has_one_grace_period_thread),
 		test(one_worker_frees_while_a_grace_period_of_another_flavor_lasts),
 		test(what_is_ripe_is_freed_while_the_next_grace_period_lasts),
 		test(others_are_freed_while_a_free_function_stands),
+		test(what_missed_its_grace_period_during_a_barrier_gets_the_next),
 		test(without_a_thread_for_grace_periods_they_come_all_the_same),
 		test(at_rest_no_grace_period_begins_and_nothing_is_freed),
 		test(rest_waits_for_the_piece_that_a_worker_has),
