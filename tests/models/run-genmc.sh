@@ -49,7 +49,7 @@ walks	pass	as-built
 walks	caught	relaxed-lock	record.h	/^static inline bool kvfree_record_trylock/,/^}/s/__ATOMIC_ACQUIRE/__ATOMIC_RELAXED/
 walks	caught	relaxed-unlock	record.h	/^static inline void kvfree_record_unlock/,/^}/s/__ATOMIC_RELEASE/__ATOMIC_RELAXED/
 walks	caught	no-hands-wait	reap.c	/^void kvfree_reap_chain/,/^}/s/kvfree_hands_wait(domain);//
-walks	caught	hand-late	reap.c	/^bool kvfree_piece_take/,/^}/{/kvfree_hand_open/d;s/return piece_collect(domain, piece);/{ bool more = piece_collect(domain, piece); kvfree_hand_open(domain, \&piece->hand); return more; }/;}
+walks	caught	hand-late	reap.c	/^bool kvfree_piece_take/,/^}/{/kvfree_hand_open/d;s/return more;/kvfree_hand_open(domain, \&piece->hand); &/;}
 walks	caught	no-owner-wait	reap.c	/^void kvfree_reap_record/,/^}/s/kvfree_record_wait_owner(record);//
 walks	caught	relaxed-freed	record.h	/^static inline void kvfree_record_freed/,/^}/s/__ATOMIC_RELEASE/__ATOMIC_RELAXED/
 walks	caught	relaxed-wait	record.c	/^void kvfree_record_wait_owner/,/^}/s/__ATOMIC_ACQUIRE/__ATOMIC_RELAXED/

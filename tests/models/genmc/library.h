@@ -66,6 +66,13 @@ void kvfree_tick_arm(void)
 {
 }
 
+bool kvfree_timer_arm(enum kvfree_alarm alarm, unsigned int msec)
+{
+	(void) alarm;
+	(void) msec;
+	return false;
+}
+
 static struct kvfree_domain *const domain = kvfree_domains;
 
 /* One grace period of the domain. */
