@@ -450,7 +450,10 @@ bool kvfree_piece_take(struct kvfree_domain *domain, struct kvfree_piece *piece)
 	 * functions of the program: they may be slow, and the rest of this flavor and other flavors
 	 * need workers too. */
 	piece->user = !__atomic_exchange_n(&domain->user_taken, true, __ATOMIC_ACQ_REL);
-	if (piece->user && piece_collect(domain, piece, KVFREE_CLOSED_USER, KVFREE_CLOSED_LISTS,
+	/* This one does not see what is not ripe there. */
+	if (!piece->user)
+		kvfree_domain_note_reap(domain);
+	else if (piece_collect(domain, piece, KVFREE_CLOSED_USER, KVFREE_CLOSED_LISTS,
 			&domain->reap_user_at))
 		more = true;
 	return more;

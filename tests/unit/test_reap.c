@@ -711,6 +711,21 @@ TEST(so_is_a_chain)
 	kvarena_assert_exact();
 }
 
+/* It does not see them. */
+TEST(so_is_what_another_worker_is_to_look_for)
+{
+	struct kvfree_piece first;
+
+	kvfree_piece_take(domain, &first);
+	queue_page_on(record, channel->number, 1);
+	assert_true(kvfree_domain_take_reap(domain));
+	assert_int_equal(free_one_piece(), 0);
+	assert_true(kvfree_domain_take_reap(domain));
+	free_whole(&first);
+	run_grace_period();
+	assert_int_equal(free_one_piece(), 1);
+}
+
 TEST(what_its_owner_frees_is_not)
 {
 	kvfree_record_mark_clean(record);
@@ -1245,6 +1260,7 @@ int main(int argc, char **argv)
 		test(what_is_not_ripe_is_noted_for_the_next_grace_period),
 		test(so_is_what_comes_behind_what_is_ripe),
 		test(so_is_a_chain),
+		test(so_is_what_another_worker_is_to_look_for),
 		test(what_its_owner_frees_is_not),
 		test(after_a_grace_period_that_ended_meanwhile_there_is_more),
 		test(a_record_with_nothing_ripe_is_not_locked),
