@@ -202,10 +202,10 @@ TEST(each_process_frees_its_copy_of_a_busy_queue)
 
 	if (!CAN_FORK_BUSY)
 		kvtest_skip("a sanitizer's runtime fails in the child of busy threads");
+	kvinside_await_gp_thread(&urcu_bp_flavor);
 	for (i = 0; i < 2; i++)
 		busy[i] = kvtest_thread(queue_large_and_small, &stop);
 	await_inside(2);
-	kvinside_await_gp_thread(&urcu_bp_flavor);
 	for (i = 0; i < 20; i++) {
 		pid_t pid;
 

@@ -491,6 +491,7 @@ TEST(forks_with_hooks_beside_busy_threads_lose_nothing)
 	int ret, bad = 0;
 
 	settles = false;
+	kvinside_await_gp_thread(rcu);
 	queue(100);
 	stop = 0;
 	nr_busy = 0;
@@ -498,7 +499,6 @@ TEST(forks_with_hooks_beside_busy_threads_lose_nothing)
 		tid[i] = kvtest_thread(queue_until_told, NULL);
 	/* Not created any more; see needs_fork_beside_threads(). */
 	assert_true(kvtest_wait(all_are_busy, NULL, KVTEST_LONG));
-	kvinside_await_gp_thread(rcu);
 	for (i = 0; i < 10; i++)
 		if ((ret = in_child(frees_the_first, true)))
 			bad = ret;
