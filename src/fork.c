@@ -14,9 +14,10 @@
  *
  *  - before_fork waits for what may take long, and keeps it from beginning again: no start, no
  *    grace period, no work of the pool, no ripe objects in anybody's hands. It waits for one piece
- *    and one grace period at the most, however much is queued. It returns with only start_lock
- *    held: readers, RCU callbacks and other libraries' hooks may wait for each other and call this
- *    library until the fork itself.
+ *    and one grace period at the most, however much is queued; while nothing runs, for a clean
+ *    call that frees all. It returns with only start_lock and idle_lock held: readers, RCU
+ *    callbacks and other libraries' hooks may wait for each other and call this library until the
+ *    fork itself.
  *  - The pthread_atfork handlers hold all locks under which nobody waits, allocates or frees, the
  *    records' last, over the fork and no longer. Raw calls of other threads use the emergency list
  *    meanwhile.
@@ -61,6 +62,7 @@ void urcu_kvfree_before_fork(void)
 	/* A grace period may wait for us, if we are an online QSBR reader. */
 	online = kvfree_enter_wait("urcu_kvfree_before_fork()");
 	kvfree_mutex_lock(&kvfree_start_lock, KVFREE_RANK_START);
+	kvfree_mutex_lock(&kvfree_idle_lock, KVFREE_RANK_IDLE);
 	kvfree_service_rest();
 	kvfree_leave_wait(online);
 	__atomic_store_n(&forker, pthread_self(), __ATOMIC_RELAXED);
@@ -77,6 +79,7 @@ void urcu_kvfree_after_fork_parent(void)
 	if (__atomic_sub_fetch(&forking, 1, __ATOMIC_RELAXED))
 		return;
 	kvfree_service_resume();
+	kvfree_mutex_unlock(&kvfree_idle_lock);
 	kvfree_mutex_unlock(&kvfree_start_lock);
 }
 
@@ -116,6 +119,7 @@ static void reset(bool forget)
 	kvfree_stopped();
 	kvfree_rank_forget();
 	pthread_mutex_init(&kvfree_start_lock, NULL);
+	pthread_mutex_init(&kvfree_idle_lock, NULL);
 	pthread_mutex_init(&kvfree_channels.lock, NULL);
 	kvfree_area_fork_reset(!forget);
 	kvfree_workqueue_fork_reset(&kvfree_pool);

@@ -19,6 +19,7 @@
 /* Outermost first. */
 enum kvfree_rank {
 	KVFREE_RANK_START,	/* start.c: start, exit, fork */
+	KVFREE_RANK_IDLE,	/* the same: who frees all while nothing runs, fork */
 	KVFREE_RANK_CHANNELS,	/* free.c: which channels are in use */
 	KVFREE_RANK_AREA,	/* area.c: the table of large memory */
 	KVFREE_RANK_GP,		/* gp.c: who runs the grace period */

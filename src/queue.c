@@ -270,11 +270,12 @@ static void free_all(struct kvfree_domain *domain)
 {
 	unsigned int online = kvfree_enter_wait("urcu_kvfree_rcu_mightsleep()");
 
-	/* With the lock: a fork that began during the barrier would stop it halfway until its end,
-	 * which may wait for this thread. */
-	if (kvfree_start_trylock()) {
+	/* A fork that began during the barrier would stop it halfway until its end, which may
+	 * wait for this thread. Nor in an allocator hook that a start calls, which holds a lock. */
+	if (!kvfree_tls.claiming && pthread_mutex_trylock(&kvfree_idle_lock) == 0) {
+		kvfree_rank_enter(&kvfree_idle_lock, KVFREE_RANK_IDLE);
 		kvfree_barrier(domain);
-		kvfree_mutex_unlock(&kvfree_start_lock);
+		kvfree_mutex_unlock(&kvfree_idle_lock);
 	}
 	kvfree_leave_wait(online);
 }
@@ -308,7 +309,7 @@ static void clean_events(struct kvfree_record *record, unsigned int events)
 	if (events & EVENT_REFILL)
 		kvfree_cache_request(record);
 	/* A call that is slower than the tick finds its page closed, and fills none. */
-	if (events && is_over_cap(record->domain))
+	if ((events & (EVENT_CLOSED | EVENT_OPENED)) && is_over_cap(record->domain))
 		over_cap(record);
 	else if (events & EVENT_CLOSED)
 		page_filled(record->domain);

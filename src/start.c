@@ -16,6 +16,7 @@
 #define EXIT_ROUNDS	1000
 
 pthread_mutex_t kvfree_start_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t kvfree_idle_lock = PTHREAD_MUTEX_INITIALIZER;
 
 int kvfree_state;		/* atomic */
 static uint64_t failed_msec;	/* atomic: when a start failed; 0: none did */
@@ -116,20 +117,16 @@ static bool may_try(void)
 	return !failed || kvfree_now_msec() - failed >= kvfree_setting(refill_backoff_msec);
 }
 
-bool kvfree_start_trylock(void)
-{
-	if (pthread_mutex_trylock(&kvfree_start_lock))
-		return false;
-	kvfree_rank_enter(&kvfree_start_lock, KVFREE_RANK_START);
-	return true;
-}
-
-/* Take start_lock. A start that the caller did not ask for must not @wait for it. */
+/* Take start_lock. A start that the caller did not ask for must not @wait for it: a thread
+ * between the hooks of a fork holds it, and may wait for this one. */
 static bool lock_start(bool wait)
 {
-	if (!wait)
-		return kvfree_start_trylock();
-	kvfree_mutex_lock(&kvfree_start_lock, KVFREE_RANK_START);
+	if (!wait && pthread_mutex_trylock(&kvfree_start_lock))
+		return false;
+	if (wait)
+		kvfree_mutex_lock(&kvfree_start_lock, KVFREE_RANK_START);
+	else
+		kvfree_rank_enter(&kvfree_start_lock, KVFREE_RANK_START);
 	return true;
 }
 

@@ -7,9 +7,10 @@
 /*
  * start.h - start and exit
  *
- * Locking discipline: kvfree_start_lock is held by a start, by exit, by fork from its
- * first hook to its last, and by a clean call that frees all while nothing runs. It is the
- * outermost lock.
+ * Locking discipline: kvfree_start_lock is held by a start, by exit, and by fork from
+ * its first hook to its last. It is the outermost lock. kvfree_idle_lock comes next. It is
+ * held by fork, too, and by a clean call that frees all while nothing runs: fork waits for
+ * that call, and such calls do not wait for fork.
  */
 
 #include "lockrank.h"
@@ -41,10 +42,6 @@ void kvfree_say_idle(void);
 /* In the child of a fork: nothing runs there. Async-signal-safe. */
 void kvfree_stopped(void);
 
-extern pthread_mutex_t kvfree_start_lock;
-
-/* Take it, unless another thread has it: one between the hooks of a fork may wait for this one.
- * Also false if that is this thread. */
-bool kvfree_start_trylock(void);
+extern pthread_mutex_t kvfree_start_lock, kvfree_idle_lock;
 
 #endif /* KVFREE_START_H */

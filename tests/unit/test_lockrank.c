@@ -244,7 +244,7 @@ static void assert_stops(const char *scenario, const char *message)
 TEST(an_outer_rank_inside_an_inner_one_is_stopped)
 {
 	assert_stops("outer_inside_inner",
-		"lock of rank 4 taken inside one of rank 5");
+		"lock of rank 5 taken inside one of rank 6");
 	assert_stops("outer_inside_what_is_left", "taken inside");
 }
 

@@ -345,7 +345,7 @@ TEST(reclaim_frees_as_many_as_it_is_told_also_inside_a_section)
 }
 
 /* While nothing runs they free it all themselves, but not between the hooks of a fork: who
- * holds start_lock then may wait for this thread. */
+ * holds idle_lock then may wait for this thread. */
 TEST(while_nothing_runs_a_mightsleep_call_frees_unless_a_fork_is_under_way)
 {
 	uint64_t gp;
@@ -354,15 +354,34 @@ TEST(while_nothing_runs_a_mightsleep_call_frees_unless_a_fork_is_under_way)
 	urcu_kvfree_exit();
 	gp = kvgp_begun();
 	kvfree_mutex_lock(&kvfree_start_lock, KVFREE_RANK_START);
+	kvfree_mutex_lock(&kvfree_idle_lock, KVFREE_RANK_IDLE);
 	queue_clean(2 * BUDGET);
 	assert_int_equal(kvgp_begun(), gp);
 	assert_int_equal(kvarena_freed(), 0);
-	kvfree_mutex_unlock(&kvfree_start_lock);
-	kvfree_tls.claiming = 1;	/* no start */
+	kvfree_mutex_unlock(&kvfree_idle_lock);
 	queue_clean(2 * BUDGET);
-	kvfree_tls.claiming = 0;
+	kvfree_mutex_unlock(&kvfree_start_lock);
 	assert_true(kvgp_begun() > gp);
 	assert_true(kvarena_freed() >= 2 * BUDGET);
+}
+
+static void *start_again(void *arg)
+{
+	*(int *) arg = urcu_kvfree_init(NULL);
+	return NULL;
+}
+
+/* It waits for a grace period, and a start may come from a section. */
+TEST(a_start_does_not_wait_for_a_call_that_frees_all)
+{
+	int said = -1;
+
+	kvgp_let_go();
+	urcu_kvfree_exit();
+	kvfree_mutex_lock(&kvfree_idle_lock, KVFREE_RANK_IDLE);
+	kvtest_on_thread(start_again, &said);
+	kvfree_mutex_unlock(&kvfree_idle_lock);
+	assert_int_equal(said, 0);
 }
 
 static int result;	/* atomic: steps of the other thread */
@@ -620,6 +639,7 @@ int main(void)
 		test(each_mightsleep_call_frees_one_ripe_object),
 		test(reclaim_frees_as_many_as_it_is_told_also_inside_a_section),
 		test(while_nothing_runs_a_mightsleep_call_frees_unless_a_fork_is_under_way),
+		test(a_start_does_not_wait_for_a_call_that_frees_all),
 		test(without_memory_a_mightsleep_call_frees_after_a_grace_period),
 		test(while_they_are_held_it_waits_for_one_outside_the_numbers),
 		test(over_the_cap_a_clean_call_waits_and_a_raw_call_does_not),
