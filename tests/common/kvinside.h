@@ -204,8 +204,8 @@ static inline void kvinside_settle(void)
 }
 
 /*
- * Before a fork in an emulator, whose child hangs if a thread was being created: until the
- * threads of the library run. Elsewhere a fork may come at any time.
+ * Before a fork in an emulator, whose child hangs if a thread began or ended at that moment:
+ * until the threads of the library run. Elsewhere a fork may come at any time.
  */
 static inline void kvinside_await_threads(void)
 {

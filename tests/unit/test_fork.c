@@ -106,11 +106,11 @@ static int in_child(int (*child)(void), bool hooks)
 }
 
 /* For a fork that comes while other threads run. The child's alarm does not reach it when
- * it hangs in qemu. */
+ * it hangs in qemu, in a lock that a thread holds as it begins and as it ends. */
 static void needs_fork_beside_threads(void)
 {
 	if (kvtest_is_emulated())
-		kvtest_skip("qemu's child hangs if a thread was being created at the fork");
+		kvtest_skip("qemu's child hangs if a thread began or ended at the fork");
 }
 
 /* Two workers and the timer thread; one for grace periods may be there, too. */
@@ -456,13 +456,21 @@ static bool all_are_busy(void *unused)
 	return __atomic_load_n(&nr_busy, __ATOMIC_RELAXED) == BUSY;
 }
 
+static bool is_told(void)
+{
+	return __atomic_load_n(&stop, __ATOMIC_RELAXED);
+}
+
 static void *queue_until_told(void *arg)
 {
+	bool stays = kvtest_is_emulated();	/* see needs_fork_beside_threads() */
 	unsigned int n = 0;
 
 	__atomic_fetch_add(&nr_busy, 1, __ATOMIC_RELAXED);
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED) && n++ < 10000)
+	while (!is_told() && n++ < 10000)
 		urcu_kvfree_rcu_flavor(rcu, kvarena_object(), head);
+	while (stays && !is_told())
+		kvtest_sleep_msec(1);
 	return arg;
 }
 
@@ -497,7 +505,7 @@ TEST(forks_with_hooks_beside_busy_threads_lose_nothing)
 	nr_busy = 0;
 	for (i = 0; i < BUSY; i++)
 		tid[i] = kvtest_thread(queue_until_told, NULL);
-	/* Not created any more; see needs_fork_beside_threads(). */
+	/* They have begun; see needs_fork_beside_threads(). */
 	assert_true(kvtest_wait(all_are_busy, NULL, KVTEST_LONG));
 	for (i = 0; i < 10; i++)
 		if ((ret = in_child(frees_the_first, true)))
