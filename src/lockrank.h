@@ -59,6 +59,15 @@ static inline void kvfree_mutex_lock(pthread_mutex_t *mutex, enum kvfree_rank ra
 	pthread_mutex_lock(mutex);
 }
 
+/* False, and nothing taken, if a thread has it, be it this one. */
+static inline bool kvfree_mutex_trylock(pthread_mutex_t *mutex, enum kvfree_rank rank)
+{
+	if (pthread_mutex_trylock(mutex))
+		return false;
+	kvfree_rank_enter(mutex, rank);
+	return true;
+}
+
 static inline void kvfree_mutex_unlock(pthread_mutex_t *mutex)
 {
 	pthread_mutex_unlock(mutex);

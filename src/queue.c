@@ -272,8 +272,7 @@ static void free_all(struct kvfree_domain *domain)
 
 	/* A fork that began during the barrier would stop it halfway until its end, which may
 	 * wait for this thread. Nor in an allocator hook that a start calls, which holds a lock. */
-	if (!kvfree_tls.claiming && pthread_mutex_trylock(&kvfree_idle_lock) == 0) {
-		kvfree_rank_enter(&kvfree_idle_lock, KVFREE_RANK_IDLE);
+	if (!kvfree_tls.claiming && kvfree_mutex_trylock(&kvfree_idle_lock, KVFREE_RANK_IDLE)) {
 		kvfree_barrier(domain);
 		kvfree_mutex_unlock(&kvfree_idle_lock);
 	}

@@ -121,12 +121,9 @@ static bool may_try(void)
  * between the hooks of a fork holds it, and may wait for this one. */
 static bool lock_start(bool wait)
 {
-	if (!wait && pthread_mutex_trylock(&kvfree_start_lock))
-		return false;
-	if (wait)
-		kvfree_mutex_lock(&kvfree_start_lock, KVFREE_RANK_START);
-	else
-		kvfree_rank_enter(&kvfree_start_lock, KVFREE_RANK_START);
+	if (!wait)
+		return kvfree_mutex_trylock(&kvfree_start_lock, KVFREE_RANK_START);
+	kvfree_mutex_lock(&kvfree_start_lock, KVFREE_RANK_START);
 	return true;
 }
 
