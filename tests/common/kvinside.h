@@ -58,6 +58,25 @@ static inline void kvinside_queue_emergency(
 	kvfree_record_unlock(record);
 }
 
+/* The same, onto the list itself, where no call is to be made. */
+static inline void kvinside_link_emergency(struct kvfree_domain *domain,
+		struct kvtest_object *object, unsigned int channel)
+{
+	/* Counted first, as in queue.c. */
+	__atomic_fetch_add(&domain->count.emergency, 1, __ATOMIC_RELAXED);
+	kvfree_emergency_push(
+			&domain->emergency[kvfree_emergency_list(channel)],
+			object, offsetof(struct kvtest_object, head), channel);
+}
+
+/* Close the open pages of @record, as a tick does. */
+static inline void kvinside_close_pages(struct kvfree_record *record)
+{
+	kvfree_record_lock(record);
+	kvfree_record_close_all(record);
+	kvfree_record_unlock(record);
+}
+
 /* Empty pages in @record's cache. */
 static inline unsigned int kvinside_cached(struct kvfree_record *record)
 {

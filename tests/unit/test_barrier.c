@@ -66,20 +66,12 @@ static void queue(void)
 
 static void close_pages(void)
 {
-	kvfree_record_lock(record);
-	kvfree_record_close_all(record);
-	kvfree_record_unlock(record);
+	kvinside_close_pages(record);
 }
 
 static void queue_emergency(unsigned int number)
 {
-	struct kvtest_object *object = kvarena_object();
-
-	/* Counted first, as in queue.c. */
-	__atomic_fetch_add(&domain->count.emergency, 1, __ATOMIC_RELAXED);
-	kvfree_emergency_push(
-			&domain->emergency[kvfree_emergency_list(number)],
-			object, offsetof(struct kvtest_object, head), number);
+	kvinside_link_emergency(domain, kvarena_object(), number);
 }
 
 /* ------------------------------------------------------------------ */
@@ -247,9 +239,7 @@ static void *queue_and_free(void *arg)
 	struct kvfree_record *mine = kvfree_record_get_clean(domain);
 
 	queue_on(mine, KVFREE_CHANNEL_MALLOC);
-	kvfree_record_lock(mine);
-	kvfree_record_close_all(mine);
-	kvfree_record_unlock(mine);
+	kvinside_close_pages(mine);
 	kvfree_domain_wait(domain, kvfree_gp_cookie(&domain->gp));
 	kvfree_reap_own(mine, 1);
 	return arg;

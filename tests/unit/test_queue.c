@@ -510,9 +510,7 @@ TEST(a_call_that_finds_its_page_closed_waits_at_the_cap_too)
 	kvgp_let_go();
 	kvfree_conf.max_pending_bytes = KVARENA_BYTES;
 	queue_clean(2);
-	kvfree_record_lock(record);
-	kvfree_record_close_all(record);
-	kvfree_record_unlock(record);
+	kvinside_close_pages(record);
 	assert_int_equal(kvgp_begun(), gp);
 	queue_clean(1);
 	kvfree_conf.max_pending_bytes = 0;

@@ -98,13 +98,7 @@ static void queue_pages(unsigned int pages)
 
 static void link_emergency(unsigned int number)
 {
-	struct kvtest_object *object = kvarena_object();
-
-	/* Counted first, as in queue.c. */
-	__atomic_fetch_add(&domain->count.emergency, 1, __ATOMIC_RELAXED);
-	kvfree_emergency_push(
-			&domain->emergency[kvfree_emergency_list(number)],
-			object, offsetof(struct kvtest_object, head), number);
+	kvinside_link_emergency(domain, kvarena_object(), number);
 }
 
 /* It is nobody's again at the end of the test. */

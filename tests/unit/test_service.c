@@ -475,9 +475,7 @@ TEST(what_was_not_ripe_for_them_is_asked_for_again)
 {
 	urcu_kvfree_rcu_channel_flavor(&kvgp_flavor, kvarena_object(), head,
 		channel);
-	kvfree_record_lock(record);
-	kvfree_record_close_all(record);
-	kvfree_record_unlock(record);
+	kvinside_close_pages(record);
 	kvfree_service_request_reap(domain);
 	kvinside_settle();
 	assert_int_equal(kvarena_freed(), 0);

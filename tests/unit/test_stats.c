@@ -137,9 +137,7 @@ TEST(an_unknown_flavor_has_zeroes)
 
 static void close_page(struct kvfree_record *record)
 {
-	kvfree_record_lock(record);
-	kvfree_record_close_all(record);
-	kvfree_record_unlock(record);
+	kvinside_close_pages(record);
 }
 
 TEST(pending_bytes_are_those_in_open_and_closed_pages)
